@@ -1,0 +1,1 @@
+"""Pure values and functions: no asyncio, aiohttp, clock, randomness, logging or environment."""

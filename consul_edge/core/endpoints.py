@@ -65,6 +65,9 @@ class Endpoint:
     stream: bool = False
     """Unbounded or large, or slow to begin: passed on byte by byte, never asked twice."""
 
+    endless: bool = False
+    """A stream that ends only when its client leaves."""
+
     since: str = "1.8"
     """The first Consul that has it, where that matters to the tests."""
 
@@ -146,8 +149,15 @@ ENDPOINTS: Final = (
     Endpoint("agent_ca_roots", "/v1/agent/connect/ca/roots", _L, _INDEX, cluster=True),
     Endpoint("agent_ca_leaf", "/v1/agent/connect/ca/leaf/", _L, _INDEX),
     Endpoint("agent_service", "/v1/agent/service/", _L, _HASH),
-    Endpoint("agent_monitor", "/v1/agent/monitor", _L, stream=True),
-    Endpoint("agent_metrics_stream", "/v1/agent/metrics/stream", _L, stream=True, since="1.10"),
+    Endpoint("agent_monitor", "/v1/agent/monitor", _L, stream=True, endless=True),
+    Endpoint(
+        "agent_metrics_stream",
+        "/v1/agent/metrics/stream",
+        _L,
+        stream=True,
+        endless=True,
+        since="1.10",
+    ),
     Endpoint("event_list", "/v1/event/list", _L, _INDEX),
     Endpoint("event_fire", "/v1/event/fire/", _C),
     Endpoint("status_leader", "/v1/status/leader", _L, cluster=True),

@@ -1,0 +1,77 @@
+"""
+What an answer of one server says about that server.
+
+Rule 1: every decision on whether an answer is final or another server is asked is made here.
+Rule 2: an error that a client can cause at will is an answer (``No path to datacenter``, 403,
+agent health's 429 and 503): passing it on is right, and retrying it would multiply the load.
+The texts are Consul's own (``agent/consul/rpc.go``, ``agent/consul/structs``; CONSUL.md 0, A.7).
+"""
+
+from enum import Enum
+from typing import Final
+
+
+class Verdict(Enum):
+    """What to do with an answer."""
+
+    FINAL = "final"
+    """It is the client's."""
+
+    NO_LEADER = "no_leader"
+    """The cluster is between leaders and nothing was done: ask again when there is one."""
+
+    LOST_LEADER = "lost_leader"
+    """The way to the leader broke: a read is asked again, a write may have been done."""
+
+    ELSEWHERE = "elsewhere"
+    """This server will not, another one might."""
+
+
+READABLE_BYTES: Final = 4096
+"""How much of an error's body is read to judge it: Consul's texts are a line."""
+
+_NO_LEADER: Final = "no cluster leader"
+
+_LOST_LEADER: Final = (
+    "raft leader not found in server lookup mapping",
+    "not ready to serve consistent reads",
+    "no known consul servers",
+    "leadership lost while committing log",
+    "node is not the leader",
+    "leadership transfer in progress",
+    "raft is already shutdown",
+    "i/o deadline reached",
+    "rpc error getting client: failed to get",
+    "rpc error making call: eof",
+    "rpc error making call: stream closed",
+    "rpc error making call: session shutdown",
+    "rpc error making call: connection reset",
+    "rpc error making call: i/o deadline",
+)
+
+_TOO_MANY_CONNECTIONS: Final = "too many concurrent connections"
+_ASK_ANOTHER: Final = "try again later or against a different server"
+
+
+def judge(status: int, text: str) -> Verdict:
+    """
+    Judge an answer by its status and, for an error, its text.
+
+    >>> judge(500, "rpc error making call: No cluster leader").name
+    'NO_LEADER'
+    >>> judge(500, "No path to datacenter").name
+    'FINAL'
+    """
+    if status not in (429, 500):
+        return Verdict.FINAL
+    line = text.strip().lower()
+    if status == 429:
+        asks = _ASK_ANOTHER in line or _TOO_MANY_CONNECTIONS in line
+        return Verdict.ELSEWHERE if asks else Verdict.FINAL
+    if line.endswith(_NO_LEADER):
+        return Verdict.NO_LEADER
+    if line.startswith("rpc error making call: rpc error"):
+        line = line.removeprefix("rpc error making call: ")
+    if any(line.startswith(known) or line.endswith(known) for known in _LOST_LEADER):
+        return Verdict.LOST_LEADER
+    return Verdict.FINAL

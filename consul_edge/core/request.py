@@ -1,0 +1,151 @@
+"""
+A client's request as a value, read as Consul would read it.
+
+Rule 1: the target is kept as it came; nothing here decodes it for sending.
+Rule 2: a parameter counts if Consul could see it: names are percent-decoded, ``;`` separates as
+``&`` does (the Go of old Consuls), the first of several values wins.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import unquote_plus
+
+from consul_edge.core.durations import parse_duration, render_duration
+from consul_edge.core.endpoints import READ_METHODS, Blocks, Endpoint, find
+
+
+@dataclass(frozen=True, slots=True)
+class Poll:
+    """The waiting part of a blocking query."""
+
+    wait: float | None
+    """Seconds that the client asked to wait; None: Consul's default."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request to Consul's API."""
+
+    method: str
+    target: str
+    """Origin form as on the wire: ``/v1/kv/a%2Fb?recurse``."""
+
+    endpoint: Endpoint
+    poll: Poll | None
+    """Set if Consul may hold the answer back."""
+
+    has_token_parameter: bool
+    """Whether ``?token=`` holds the token, which then outranks every header."""
+
+    @property
+    def is_read(self) -> bool:
+        """Whether it may be asked twice."""
+        return self.method in READ_METHODS
+
+
+def parse_call(method: str, target: str) -> Call:
+    """
+    Read a request line.
+
+    >>> call = parse_call("GET", "/v1/kv/a?index=7&wait=1m")
+    >>> call.endpoint.name, call.poll
+    ('kv', Poll(wait=60.0))
+    >>> parse_call("GET", "/v1/kv/a?index=0").poll is None
+    True
+    """
+    path, question, query = target.partition("?")
+    endpoint = find(path)
+    if not question:
+        return Call(method, target, endpoint, None, has_token_parameter=False)
+    parameters = controls(query)
+    return Call(
+        method,
+        target,
+        endpoint,
+        _poll(endpoint, parameters) if method == "GET" else None,
+        has_token_parameter=bool(parameters.get("token")),
+    )
+
+
+CONTROLS: Final = frozenset({"index", "wait", "hash", "token"})
+"""Parameters that steer an answer without being part of the question."""
+
+
+def controls(query: str) -> dict[str, str]:
+    """
+    Pick the first value of each control parameter out of a raw query.
+
+    >>> controls("recurse&%74oken=root;wait=1s&wait=2s")
+    {'token': 'root', 'wait': '1s'}
+    """
+    found: dict[str, str] = {}
+    for pair in query.replace(";", "&").split("&"):
+        name, _, value = pair.partition("=")
+        name = _decoded(name)
+        if name in CONTROLS and name not in found:
+            found[name] = _decoded(value)
+    return found
+
+
+def without_parameters(target: str, names: frozenset[str], *added: str) -> str:
+    """
+    Rewrite a target without some parameters, all others untouched, and with *added* ones.
+
+    >>> without_parameters("/v1/kv/a?recurse&wait=5m&index=7", frozenset({"wait"}), "wait=2s")
+    '/v1/kv/a?recurse&index=7&wait=2s'
+    >>> without_parameters("/v1/kv/a?index=7", frozenset({"index"}))
+    '/v1/kv/a'
+    """
+    path, _, query = target.partition("?")
+    kept = [
+        pair
+        for pair in query.replace(";", "&").split("&")
+        if pair and _decoded(pair.partition("=")[0]) not in names
+    ]
+    rest = "&".join((*kept, *added))
+    return f"{path}?{rest}" if rest else path
+
+
+def with_wait(target: str, wait: float) -> str:
+    """Rewrite a blocking query to wait for *wait* seconds; Consul reads 0 as its default."""
+    return without_parameters(
+        target, frozenset({"wait"}), f"wait={render_duration(max(round(wait, 3), 0.001))}"
+    )
+
+
+def at_once(target: str) -> str:
+    """Rewrite a blocking query to ask for the current value without waiting."""
+    return without_parameters(target, frozenset({"index", "hash", "wait"}))
+
+
+def redacted(target: str) -> str:
+    """
+    Render a target for a log: values of its query are left out, for one may be a token.
+
+    >>> redacted("/v1/kv/a?recurse&token=root")
+    '/v1/kv/a?recurse&token=***'
+    """
+    path, question, query = target.partition("?")
+    if not question:
+        return path
+    pairs = (pair.partition("=") for pair in query.replace(";", "&").split("&"))
+    return path + "?" + "&".join(name + sign + ("***" if value else "") for name, sign, value in pairs)
+
+
+def _poll(endpoint: Endpoint, parameters: dict[str, str]) -> Poll | None:
+    if endpoint.blocks is Blocks.HASH:
+        waits = bool(parameters.get("hash"))
+    else:
+        index = parameters.get("index", "")
+        waits = endpoint.blocks is Blocks.INDEX and index.isdecimal() and int(index) > 0
+    if not waits:
+        return None
+    try:
+        wait = parse_duration(parameters.get("wait", ""))
+    except ValueError:
+        return Poll(None)
+    return Poll(wait if wait > 0 else None)
+
+
+def _decoded(text: str) -> str:
+    return unquote_plus(text) if "%" in text or "+" in text else text

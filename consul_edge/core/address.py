@@ -128,7 +128,7 @@ def parse_server(text: str, *, tls: bool = False) -> Address:
         _refuse_extras(text)
         if "/" in text:
             raise ValueError("expected http:// or https:// in front of an address with a path")
-        host, port = _split(text, bare_v6=True)
+        host, port = parse_host(text, bare_v6=True)
         default = CONSUL_PORT
     elif scheme.lower() == "unix":
         if tls:
@@ -140,7 +140,7 @@ def parse_server(text: str, *, tls: bool = False) -> Address:
         _refuse_extras(rest)
         tls = tls or scheme.lower() == "https"
         default = _SCHEME_PORTS["https" if tls else scheme.lower()]
-        host, port = _split(rest.partition("/")[0], bare_v6=False)
+        host, port = parse_host(rest.partition("/")[0], bare_v6=False)
     if not host:
         raise ValueError(f"expected a host: {_SERVER}")
     if port == 0:
@@ -184,7 +184,7 @@ def parse_listen(text: str) -> Listen:
         return Listen("", 0, path)
     if not text or _BLANK.search(text) or "/" in text or "@" in text:
         raise ValueError(f"expected {_LISTEN}")
-    host, port = _split(text, bare_v6=False)
+    host, port = parse_host(text, bare_v6=False)
     if port is None:
         raise ValueError(f"expected a host and a port: {_LISTEN}")
     return Listen(host, port)
@@ -227,8 +227,25 @@ def _socket(path: str) -> str:
     return path
 
 
-def _split(authority: str, *, bare_v6: bool) -> tuple[str, int | None]:
-    """Take apart host and port, the port None where none is given."""
+def parse_host(authority: str, *, bare_v6: bool = True) -> tuple[str, int | None]:
+    """
+    Take apart a host and its port.
+
+    Args:
+        authority: ``host``, ``host:port``, ``[v6]`` or ``[v6]:port``.
+
+        bare_v6: Whether ``::1`` is an address, rather than a name with a strange port.
+
+    Returns:
+        The host without brackets, in lower case, perhaps empty; and the port, None if none is
+        given.
+
+    Raises:
+        ValueError: With what was expected instead.
+
+    >>> [parse_host(text) for text in ("Consul.example:8501", "::1", "[::1]:0")]
+    [('consul.example', 8501), ('::1', None), ('::1', 0)]
+    """
     host, colon, port = authority.rpartition(":")
     if not colon or authority.endswith("]"):
         return _host(authority), None

@@ -1,0 +1,204 @@
+"""
+Every setting: its name, kind, default and meaning, once.
+
+Rule 1: a field here is a key of the file, ``section.key`` of the problems and of print-config,
+and ``CONSUL_EDGE_SECTION__KEY`` in the environment; its annotation says how it is read.
+Rule 2: a field exists only if some code reads it.
+Durations are seconds and sizes are bytes; only the texts outside have units.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+
+from consul_edge.config import kinds
+from consul_edge.core.address import Address, Listen, parse_listen, parse_server
+
+Count = Annotated[int, kinds.whole(1)]
+MaybeNone = Annotated[int, kinds.whole(0)]
+Seconds = Annotated[float, kinds.duration(zero=False)]
+SecondsOrZero = Annotated[float, kinds.duration(zero=True)]
+Bytes = Annotated[int, kinds.size(1)]
+Switch = Annotated[bool, kinds.BOOLEAN]
+Server = Annotated[Address | None, kinds.optional(kinds.SERVER)]
+Servers = Annotated[tuple[Address, ...], kinds.many(kinds.SERVER, least=1)]
+Listens = Annotated[tuple[Listen, ...], kinds.many(kinds.LISTEN, least=1)]
+Hosts = Annotated[tuple[str, ...], kinds.many(kinds.HOST)]
+ServerName = Annotated[str | None, kinds.optional(kinds.SERVER_NAME)]
+File = Annotated[Path | None, kinds.optional(kinds.FILE)]
+Folder = Annotated[Path | None, kinds.optional(kinds.FOLDER)]
+MaybeSecret = Annotated[kinds.Secret | None, kinds.optional(kinds.SECRET)]
+AgentReads = Annotated[
+    Literal["members", "rotate", "deny"], kinds.choice("members", "rotate", "deny")
+]
+Level = Annotated[
+    Literal["debug", "info", "warning", "error"],
+    kinds.choice("debug", "info", "warning", "error"),
+]
+Format = Annotated[Literal["logfmt", "json"], kinds.choice("logfmt", "json")]
+
+
+class Section(msgspec.Struct, frozen=True, kw_only=True):
+    """A mapping of the file."""
+
+
+class ListenTls(Section, frozen=True, kw_only=True):
+    """TLS of the edge's own listeners: on once it has a certificate."""
+
+    cert: File = None
+    """PEM chain; without it the listeners speak plain HTTP."""
+
+    key: File = None
+    """PEM key of the certificate; both or neither."""
+
+    client_ca: File = None
+    """PEM authorities; given, only clients with a certificate of theirs are let in."""
+
+
+class Pool(Section, frozen=True, kw_only=True):
+    """Connections for short reads and writes, over all servers."""
+
+    max_connections: Count = 100
+    """At once; who comes later waits.  More help only if the servers keep up."""
+
+    keepalive_connections: MaybeNone = 20
+    """Kept open while idle; fewer cost a handshake now and then, more cost the servers files."""
+
+    keepalive_expiry: SecondsOrZero = 30.0
+    """Seconds before an idle one is closed; below the idle limit of whatever stands between."""
+
+
+class ConsulTls(Section, frozen=True, kw_only=True):
+    """TLS towards Consul."""
+
+    enabled: Switch = False
+    """Whether addresses mean https; ``https://`` means it always."""
+
+    ca_file: File = None
+    """PEM authorities trusted instead of the system's."""
+
+    ca_path: Folder = None
+    """Folder of PEM authorities trusted instead of the system's."""
+
+    cert: File = None
+    """PEM certificate shown to the servers."""
+
+    key: File = None
+    """PEM key of the certificate; both or neither."""
+
+    server_name: ServerName = None
+    """Name to ask for (SNI) and to find in certificates; None: the host of each address."""
+
+    verify: Switch = True
+    """Whether certificates are checked; False trusts whoever answers."""
+
+
+class Consul(Section, frozen=True, kw_only=True):
+    """The servers, and how long and how often they are asked."""
+
+    servers: Servers = (parse_server("127.0.0.1:8500"),)
+    """In the order of preference."""
+
+    main_server: Server = None
+    """The last resort, asked when every other failed."""
+
+    local_agent: Server = None
+    """Where node-local calls and session/create go; None: the first server."""
+
+    agent_reads: AgentReads = "members"
+    """Which reads of /v1/agent/ may go to any server: those that mean the cluster, all, none."""
+
+    timeout: Seconds = 2.0
+    """Seconds to the response head of one attempt of a short read; then the next server is asked
+    too.  Shorter finds a hung server sooner, longer spares a slow one."""
+
+    deadline: Seconds = 20.0
+    """Seconds for all attempts of a read together while some server accepts connections: long
+    enough to wait an election out."""
+
+    write_timeout: Seconds = 30.0
+    """Seconds for a write: it is never repeated, so it may take its time."""
+
+    max_retries: MaybeNone = 1
+    """Further rounds over the whole list."""
+
+    retry_delay: SecondsOrZero = 0.5
+    """Seconds between two rounds."""
+
+    pool: Pool = Pool()
+
+    connections_per_server: Count = 180
+    """Reads, watches, writes and abandoned polls together; Consul refuses at 200 per client."""
+
+    token: MaybeSecret = None
+    """ACL token of the edge's own calls.  Beside token_file it is what holds while the file is
+    empty, as in Consul's own client."""
+
+    token_file: File = None
+    """File with that token, read again when it changes; goes before a token from the same source
+    or a lesser one, and is None if the token's source is greater."""
+
+    token_for_clients: Switch = False
+    """Whether clients without a token borrow the edge's; then its rights are everybody's."""
+
+    auth: MaybeSecret = None
+    """``user:password`` of HTTP Basic towards Consul, split at the first colon."""
+
+    auth_file: File = None
+    """File with that; the two are to each other as token_file to token."""
+
+    tls: ConsulTls = ConsulTls()
+
+
+class Watch(Section, frozen=True, kw_only=True):
+    """Blocking queries that the edge keeps pending."""
+
+    max_per_server: Count = 110
+    """At one server; what is left of connections_per_server remains for reads and writes."""
+
+
+class Limits(Section, frozen=True, kw_only=True):
+    """What clients may send."""
+
+    head_bytes: Bytes = 64 * 2**10
+    """Of a request's line and headers; 431 beyond."""
+
+    body_bytes: Bytes = 512 * 2**20
+    """Of a request's body; 413 beyond.  Snapshots are restored through it."""
+
+
+class Log(Section, frozen=True, kw_only=True):
+    """What is told on stderr."""
+
+    level: Level = "info"
+
+    format: Format = "logfmt"
+    """For people, or for machines."""
+
+    access: Switch = False
+    """Whether each request gets a line."""
+
+
+class Settings(Section, frozen=True, kw_only=True):
+    """The whole configuration, checked: whoever holds it need not doubt it."""
+
+    listen: Listens = (parse_listen("127.0.0.1:8510"),)
+    """Where clients come in."""
+
+    tls: ListenTls = ListenTls()
+
+    allowed_hosts: Hosts = ()
+    """Host names accepted beside loopback names, IP literals, the listeners' and the machine's
+    own names; any other is answered 421, against DNS rebinding."""
+
+    ui_proxy: Switch = False
+    """Whether Consul's own page under /ui/ is passed on, too."""
+
+    consul: Consul = Consul()
+
+    watch: Watch = Watch()
+
+    limits: Limits = Limits()
+
+    log: Log = Log()

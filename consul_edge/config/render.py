@@ -1,0 +1,42 @@
+"""Settings as YAML that could be loaded again, each value with its source, secrets masked."""
+
+from operator import attrgetter
+
+import yaml
+
+from consul_edge.config.load import Loaded
+from consul_edge.config.schema import SETTINGS
+
+
+def render(loaded: Loaded) -> str:
+    """
+    Write every setting in the file's own form, with its source as a comment.
+
+    Secrets become ``***``: the text says that there is one and not which.
+    """
+    lines: list[str] = []
+    open_sections: list[str] = []
+    for path in SETTINGS:
+        *sections, name = path.split(".")
+        for depth, section in enumerate(sections):
+            if open_sections[: depth + 1] != sections[: depth + 1]:
+                lines.append(f"{'  ' * depth}{section}:")
+        open_sections = sections
+        value = _inline(show(path, attrgetter(path)(loaded.settings)))
+        lines.append(f"{'  ' * len(sections)}{name}: {value}  # {loaded.sources[path]}")
+    return "\n".join(lines) + "\n"
+
+
+def show(path: str, value: object) -> object:
+    """Turn the *value* of a setting into what a file would hold: text, number, Boolean, list."""
+    kind = SETTINGS[path].kind
+    if value is None:
+        return None
+    if isinstance(value, tuple):
+        return [kind.show(item) for item in value]
+    return kind.show(value)
+
+
+def _inline(value: object) -> str:
+    text = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=2**31)
+    return text.removesuffix("\n").removesuffix("\n...")

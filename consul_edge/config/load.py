@@ -107,9 +107,10 @@ class _Reader:
             self._problem(given, "", value, f"expected a list of at least {kind.least}")
         found: list[object] = []
         for number, item in enumerate(items):
-            one = self._one(given, kind, item, f"[{number}]")
+            suffix = f"[{number}]" if len(items) > 1 else ""
+            one = self._one(given, kind, item, suffix)
             if one in found:
-                self._problem(given, f"[{number}]", item, "expected each only once")
+                self._problem(given, suffix, item, "expected each only once")
             elif one is not _NOTHING:
                 found.append(one)
         return tuple(found)

@@ -14,7 +14,7 @@ from prometheus_client import Counter, Gauge, Histogram, disable_created_metrics
 from consul_edge import __version__
 
 # A series for each child that says when it began is read by nobody and upsets older promtools.
-disable_created_metrics()
+disable_created_metrics()  # type: ignore[no-untyped-call]  # the library leaves it untyped
 
 BUILD_INFO: Final = Gauge(
     "consul_edge_build_info",
@@ -63,8 +63,8 @@ UPSTREAM_ACTIVE: Final = Gauge(
 
 UPSTREAM_CONNECTIONS: Final = Gauge(
     "consul_edge_upstream_connections",
-    "Connections in use at the server: reads, writes, polls, and abandoned polls that Consul still"
-    " counts against this machine.",
+    "Connections at the server: short ones (reads and writes) and polls in use, and abandoned"
+    " polls that Consul still counts against this machine.",
     ["server", "kind"],
 )
 
@@ -96,7 +96,3 @@ def initialise_server(server: str) -> None:
         SERVER_FALLBACK.labels(server, status)
     for outcome in ("success", "failure"):
         HEARTBEATS.labels(server, outcome)
-    for kind in ("short", "poll", "abandoned"):
-        UPSTREAM_CONNECTIONS.labels(server, kind)
-    UPSTREAM_UP.labels(server).set(1)
-    UPSTREAM_ACTIVE.labels(server).set(0)

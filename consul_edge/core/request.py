@@ -129,7 +129,11 @@ def redacted(target: str) -> str:
     if not question:
         return path
     pairs = (pair.partition("=") for pair in query.replace(";", "&").split("&"))
-    return path + "?" + "&".join(name + sign + ("***" if value else "") for name, sign, value in pairs)
+    return (
+        path
+        + "?"
+        + "&".join(name + sign + ("***" if value else "") for name, sign, value in pairs)
+    )
 
 
 def _poll(endpoint: Endpoint, parameters: dict[str, str]) -> Poll | None:

@@ -1,0 +1,170 @@
+"""
+The wiring: settings become objects, in the order of their life.
+
+Up: secrets and TLS, servers and their names, the rotation, the routes, then the listeners.
+Down: the listeners close, parked polls and endless streams are answered, handlers finish, and
+only then do the connections to Consul go.
+"""
+
+import asyncio
+import secrets
+import signal
+import socket
+import ssl
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any
+
+import structlog
+from aiohttp import web
+
+from consul_edge import __version__, logs
+from consul_edge.config import Settings
+from consul_edge.core.errors import EdgeError
+from consul_edge.upstream.assembly import Upstream
+from consul_edge.web.access_log import AccessLog
+from consul_edge.web.hosts import Hosts
+from consul_edge.web.keys import HOSTS, INSTANCE, ROTATION, SETTINGS
+from consul_edge.web.listeners import Listener, bind, server_context
+from consul_edge.web.middlewares import guard, tidy
+from consul_edge.web.protocol import EdgeProtocol
+from consul_edge.web.proxy import Proxy
+from consul_edge.web.routes import add_routes
+
+log = structlog.get_logger()
+
+CLIENT_KEEPALIVE = 3600.0
+"""Seconds that an idle client's connection is kept: longer than any client keeps it, since the one
+who closes first must be the one who would use it again."""
+
+DRAIN_SECONDS = 30.0
+"""How long requests under way may take to end when the edge shuts down."""
+
+
+def create_app(settings: Settings) -> web.Application:
+    """
+    Build the application, inside a running loop; it connects to nothing before it is started.
+
+    Raises:
+        EdgeError: When certificates towards Consul cannot be used.
+    """
+    instance = secrets.token_hex(8)
+    upstream = Upstream(settings)
+    rotation = upstream.rotation
+    proxy = Proxy(
+        rotation,
+        upstream.credentials,
+        instance=instance,
+        ui=settings.ui_proxy,
+        agent_reads=settings.consul.agent_reads,
+        body_bytes=settings.limits.body_bytes,
+    )
+    app = web.Application(middlewares=[guard])
+    app[SETTINGS] = settings
+    app[INSTANCE] = instance
+    app[HOSTS] = Hosts((*settings.allowed_hosts, *own_names(settings)))
+    app[ROTATION] = rotation
+    add_routes(app, proxy)
+    app.on_response_prepare.append(tidy)
+
+    async def upstream_life(_app: web.Application) -> AsyncIterator[None]:
+        await upstream.start()
+        yield
+        await upstream.close()
+
+    async def drain(_app: web.Application) -> None:
+        rotation.drain()
+        proxy.drain()
+
+    app.cleanup_ctx.append(upstream_life)
+    app.on_shutdown.append(drain)
+    return app
+
+
+async def serve(settings: Settings) -> None:
+    """
+    Serve until SIGTERM or SIGINT, then drain.
+
+    Raises:
+        EdgeError: When a listener cannot be bound.
+    """
+    logs.configure(level=settings.log.level, log_format=settings.log.format)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with running(settings):
+        await stop.wait()
+        log.info("draining")
+    log.info("stopped")
+
+
+@asynccontextmanager
+async def running(settings: Settings) -> AsyncIterator[web.Application]:
+    """Listen and serve while the context lasts; leaving it drains."""
+    sockets = [(listen, bound) for listen in settings.listen for bound in bind(listen)]
+    tls = _tls(settings)
+    app = create_app(settings)
+    options: dict[str, Any] = {
+        "access_log_class": AccessLog,
+        "access_log": log if settings.log.access else None,
+        "auto_decompress": False,
+        "keepalive_timeout": CLIENT_KEEPALIVE,
+        # Bounds that differ by one: an error tells its bound, and so which was met.
+        "max_line_size": settings.limits.head_bytes,
+        "max_field_size": settings.limits.head_bytes + 1,
+    }
+    runner = web.AppRunner(
+        app, handler_cancellation=True, shutdown_timeout=DRAIN_SECONDS, **options
+    )
+    await runner.setup()
+    try:
+        for _, bound in sockets:
+            await Listener(runner, bound, _protocol(runner, options), tls).start()
+        _announce(settings, app)
+        yield app
+    finally:
+        await runner.cleanup()
+
+
+def own_names(settings: Settings) -> list[str]:
+    """List the names of the listeners and of this machine."""
+    machine = socket.gethostname()
+    names = [machine, machine.partition(".")[0], socket.getfqdn()]
+    return names + [listen.host for listen in settings.listen if listen.host]
+
+
+def _protocol(runner: web.AppRunner, options: dict[str, Any]) -> Callable[[], EdgeProtocol]:
+    assert runner.server is not None, "the runner was set up"  # noqa: S101 - for the type checker
+    return partial(EdgeProtocol, runner.server, loop=asyncio.get_running_loop(), **options)
+
+
+def _tls(settings: Settings) -> ssl.SSLContext | None:
+    if settings.tls.cert is None:
+        return None
+    try:
+        return server_context(settings.tls.cert, settings.tls.key, settings.tls.client_ca)
+    except OSError as error:
+        raise EdgeError(f"tls cannot be used: {error}") from error
+
+
+def _announce(settings: Settings, app: web.Application) -> None:
+    consul = settings.consul
+    log.info(
+        "serving",
+        version=__version__,
+        listen=",".join(listen.name for listen in settings.listen),
+        servers=",".join(server.name for server in consul.servers),
+        local_agent=app[ROTATION].local_agent.name,
+        instance=app[INSTANCE],
+    )
+    if consul.local_agent is None:
+        log.warning(
+            "node-local calls and session/create go to the first server; set consul.local_agent",
+            local_agent=app[ROTATION].local_agent.name,
+        )
+    if consul.token_for_clients:
+        log.warning("clients without a token borrow the edge's (consul.token_for_clients)")
+    if not consul.tls.verify:
+        log.warning("certificates of Consul's servers are not checked (consul.tls.verify)")

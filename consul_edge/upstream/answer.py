@@ -1,0 +1,113 @@
+"""
+One server's answer to one attempt: read whole if it is small, open if it is large or endless.
+"""
+
+from collections.abc import AsyncIterator, Callable
+
+import aiohttp
+from multidict import CIMultiDictProxy
+
+from consul_edge.core.failover import READABLE_BYTES, Verdict, judge
+from consul_edge.upstream.client import translate
+from consul_edge.upstream.servers import Server
+
+WHOLE_BYTES = 1024 * 1024
+"""Bodies up to this size are read whole: a server that dies in mid-answer then costs nothing."""
+
+
+class Answer:
+    """A status, headers and a body that is there (``body``) or still comes (``chunks``)."""
+
+    def __init__(
+        self,
+        response: aiohttp.ClientResponse,
+        server: Server,
+        timeout: aiohttp.ClientTimeout,
+        release: Callable[[], None],
+    ) -> None:
+        """
+        Hold an answer whose head has arrived.
+
+        Args:
+            timeout: What bounds each silence in the body.
+
+            release: Called once when the connection is not needed any more.
+        """
+        self.server = server
+        self.status = response.status
+        self.reason = response.reason or ""
+        self.headers: CIMultiDictProxy[str] = response.headers
+        self.body = b""
+        """The whole body, or its beginning if ``is_open``."""
+        self.is_open = True
+        self.verdict = Verdict.FINAL
+        self._response = response
+        self._timeout = timeout
+        self._release: Callable[[], None] | None = release
+
+    async def read(self, *, most: int = WHOLE_BYTES) -> None:
+        """
+        Read the body, or its first *most* bytes; then judge an error by its text.
+
+        Raises:
+            ServerFailed: When the server breaks off.
+        """
+        parts: list[bytes] = []
+        size = 0
+        content = self._response.content
+        try:
+            while not content.at_eof():
+                part = await content.readany()
+                parts.append(part)
+                size += len(part)
+                if size > most:
+                    self.body = b"".join(parts)
+                    return
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            self.close()
+            raise translate(self.server.name, error, self._timeout) from error
+        except BaseException:
+            self.close()
+            raise
+        self.body = parts[0] if len(parts) == 1 else b"".join(parts)
+        self._finish()
+        if self.status in (429, 500):
+            self.verdict = judge(self.status, self.text)
+
+    @property
+    def text(self) -> str:
+        """An error's own words."""
+        return self.body[:READABLE_BYTES].decode("utf-8", "replace")
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """
+        Yield what is left of the body behind ``body``, as it comes.
+
+        Raises:
+            ServerFailed: When the server breaks off: the client must not take what it got for
+                the whole.
+        """
+        try:
+            async for chunk, _ in self._response.content.iter_chunks():
+                yield chunk
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            self.close()
+            raise translate(self.server.name, error, self._timeout) from error
+        self._finish()
+
+    @property
+    def length(self) -> int | None:
+        """Bytes of the whole body, if the server said so."""
+        return self._response.content_length
+
+    def close(self) -> None:
+        """Break off: an open answer's connection is closed, a whole one's is not touched."""
+        if self.is_open:
+            self._response.close()
+            self._finish()
+
+    def _finish(self) -> None:
+        self.is_open = False
+        if self._release is not None:
+            release, self._release = self._release, None
+            release()

@@ -1,0 +1,110 @@
+"""
+Names of servers, followed as their addresses change.
+
+Every address of a name counts as a server of its own: a headless service of three Consul servers
+is one name, and the failure of one of them must not look like the failure of all.
+"""
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+
+import structlog
+
+from consul_edge.core.address import Address
+
+log = structlog.get_logger()
+
+INTERVAL = 15.0
+"""Seconds between two looks at the names."""
+
+Resolve = Callable[[str, int], Awaitable[list[str]]]
+
+
+async def resolve(host: str, port: int) -> list[str]:
+    """
+    Find all addresses of a name, in the resolver's order.
+
+    Raises:
+        OSError: When it has none.
+    """
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(address[0]) for *_, address in found))
+
+
+class Names:
+    """Turns configured addresses into those to connect to, again and again."""
+
+    def __init__(
+        self,
+        addresses: Sequence[Address],
+        changed: Callable[[list[tuple[Address, Address]]], None],
+        *,
+        look_up: Resolve = resolve,
+    ) -> None:
+        """
+        Prepare to follow *addresses*.
+
+        Args:
+            changed: Called with pairs of a configured address and one to connect to, in order,
+                whenever they differ from before.
+
+            look_up: Finds the addresses of a name.
+        """
+        self._addresses = addresses
+        self._changed = changed
+        self._look_up = look_up
+        self._last: list[tuple[Address, Address]] = []
+        self._known: dict[Address, list[Address]] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Look once; then go on looking if there are names at all."""
+        await self.look()
+        if any(address.is_name for address in self._addresses):
+            self._task = asyncio.create_task(self._follow(), name="names")
+
+    async def close(self) -> None:
+        """Stop looking."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def look(self) -> None:
+        """Resolve every name; one that cannot be resolved keeps its last addresses."""
+        pairs = [
+            (address, found)
+            for address in self._addresses
+            for found in await self._resolve(address)
+        ]
+        if pairs != self._last:
+            self._last = pairs
+            self._changed(pairs)
+
+    async def _resolve(self, address: Address) -> list[Address]:
+        if not address.is_name:
+            return [address]
+        try:
+            hosts = await self._look_up(address.host, address.port)
+        except OSError as error:
+            log.warning("name cannot be resolved", server=address.name, error=str(error))
+            # Unresolved, it stays as it is: connecting will say so again.
+            return self._known.get(address, [address])
+        found = [replace(address, host=host) for host in hosts]
+        known = self._known.get(address, [])
+        # Resolvers rotate their answers: what stays the same keeps its place.
+        self._known[address] = [
+            *(one for one in known if one in found),
+            *(one for one in found if one not in known),
+        ]
+        return self._known[address]
+
+    async def _follow(self) -> None:
+        while True:
+            await asyncio.sleep(INTERVAL)
+            try:
+                await self.look()
+            except Exception:
+                # The top of a background loop: a defect must not end the following.
+                log.exception("names cannot be followed")

@@ -1,0 +1,204 @@
+"""
+The Consul servers: their order, which one is active, and which are out.
+
+Rule 1: the configured order is the order of asking; the one that answered last stays first until
+it fails (sticky), and ``main_server`` comes after all others.
+Rule 2: only a failed connection or a failed heartbeat opens a server's circuit.  A server whose
+circuit is open is asked when all others have failed, never left out: a wrong guess must not
+become an outage.
+Rule 3: nothing here waits.  Whoever waits for a change of the situation awaits ``news()``.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from operator import attrgetter
+from typing import Final
+
+import structlog
+
+from consul_edge import metrics
+from consul_edge.core.address import Address
+from consul_edge.upstream.slots import Slots
+
+log = structlog.get_logger()
+
+
+class Server:
+    """One Consul server, or one address of a name that has several."""
+
+    def __init__(
+        self, address: Address, slots: Slots, *, label: str, tls_name: str | None
+    ) -> None:
+        """
+        Describe a server that is presumed well.
+
+        Args:
+            address: Where to connect.
+
+            slots: Its connection budget.
+
+            label: The configured ``host:port``: what metrics call it, also when *address* is one
+                of several that a name stands for.
+
+            tls_name: The name to ask for and to check in its certificate; None: the host.
+        """
+        self.address = address
+        self.name = address.name
+        self.label = label
+        self.tls_name = tls_name
+        self.slots = slots
+        self.is_out = False
+        self.failures = 0
+        """Failed heartbeats in a row."""
+        self.leader: str | None = None
+        """Its leader at the last heartbeat: "" none, None not known."""
+        self.leaders_seen = 0
+        """Counts up whenever another leader was found: what was forwarded before may be lost."""
+        self._counters = {
+            status: metrics.SERVER_FALLBACK.labels(label, status)
+            for status in ("success", "failure", "timeout")
+        }
+
+    def __repr__(self) -> str:
+        return f"<Server {self.name}{' out' if self.is_out else ''} leader={self.leader!r}>"
+
+    def count(self, status: str) -> None:
+        """Count one attempt: ``success``, ``failure`` or ``timeout``."""
+        self._counters[status].inc()
+
+
+class Servers:
+    """All servers that reads may rotate over, in order."""
+
+    def __init__(
+        self,
+        servers: Sequence[Server],
+        *,
+        last_resort: Sequence[Server] = (),
+        wake: Callable[[Server], None] = lambda _: None,
+    ) -> None:
+        """
+        Begin with the first server active.
+
+        Args:
+            servers: In the configured order; never empty.
+
+            last_resort: ``main_server``, unless it is one of *servers*.
+
+            wake: Called when a server should be looked at now.
+        """
+        self.wake = wake
+        self._news: asyncio.Future[None] | None = None
+        self.replace(servers, last_resort)
+
+    def replace(self, servers: Sequence[Server], last_resort: Sequence[Server] = ()) -> None:
+        """Follow a change of the names' addresses; the active server stays while it is there."""
+        active = getattr(self, "active", None)
+        self._servers = tuple(servers)
+        self._all = (*self._servers, *last_resort)
+        self.active: Server = active if active in self._all else self._all[0]
+        self._show()
+
+    def __iter__(self) -> Iterator[Server]:
+        return iter(self._all)
+
+    def candidates(self) -> tuple[Server, ...]:
+        """List the servers in the order of asking."""
+        at = self._all.index(self.active)
+        if at < len(self._servers):
+            in_turn = (*self._servers[at:], *self._servers[:at], *self._all[len(self._servers) :])
+        else:
+            in_turn = (self.active, *self._servers, *self._all[at + 1 :])
+        return tuple(sorted(in_turn, key=_rank))
+
+    def answered(self, server: Server) -> None:
+        """
+        Note that *server* gave a usable answer.
+
+        It becomes active if the active one is out or has no leader; one slow answer or one that
+        another server gave first moves nothing.
+        """
+        active = self.active
+        if server is not active and _rank(server) < _rank(active) and server in self._all:
+            log.info("active server changed", server=server.name, before=active.name)
+            self.active = server
+
+    def lost(self, server: Server, reason: str) -> None:
+        """Open the circuit of *server*; whoever waits on it moves on."""
+        if server.is_out:
+            return
+        server.is_out = True
+        log.warning("server lost", server=server.name, reason=reason)
+        self.wake(server)
+        self.announce()
+
+    def heard(self, server: Server, leader: str | None) -> None:
+        """
+        Note that *server* answered a heartbeat.
+
+        Args:
+            leader: What it said: "" no leader, None if its answer could not be read.
+        """
+        server.failures = 0
+        changed = server.is_out
+        if server.is_out:
+            server.is_out = False
+            log.info("server back", server=server.name)
+        if leader:
+            if not server.leader or server.leader != leader:
+                changed = True
+                if server.leader is not None:
+                    server.leaders_seen += 1
+                    log.info("leader found", server=server.name, leader=leader)
+        elif leader == "" and server.leader:
+            log.warning("no leader", server=server.name)
+        server.leader = leader
+        if changed:
+            self.announce()
+
+    def news(self) -> "asyncio.Future[None]":
+        """Return what is done when a server is lost or back, or a leader is found."""
+        if self._news is None or self._news.done():
+            self._news = asyncio.get_running_loop().create_future()
+        return self._news
+
+    def announce(self) -> None:
+        """Wake everyone who waits for news."""
+        if self._news is not None and not self._news.done():
+            self._news.set_result(None)
+
+    def _show(self) -> None:
+        """Let the gauges look here when Prometheus scrapes, so that requests pay nothing."""
+        for label in {server.label for server in self._all}:
+            group = tuple(server for server in self._all if server.label == label)
+            metrics.UPSTREAM_UP.labels(label).set_function(partial(_is_any_well, group))
+            metrics.UPSTREAM_ACTIVE.labels(label).set_function(partial(self._is_active_in, group))
+            for kind, read in _CONNECTIONS.items():
+                gauge = metrics.UPSTREAM_CONNECTIONS.labels(label, kind)
+                gauge.set_function(partial(_total, group, read))
+
+    def _is_active_in(self, group: tuple[Server, ...]) -> bool:
+        return self.active in group
+
+
+def _is_any_well(group: tuple[Server, ...]) -> bool:
+    return any(not server.is_out for server in group)
+
+
+def _total(group: tuple[Server, ...], read: Callable[[Slots], int]) -> int:
+    return sum(read(server.slots) for server in group)
+
+
+_CONNECTIONS: Final[dict[str, Callable[[Slots], int]]] = {
+    "short": attrgetter("short"),
+    "poll": attrgetter("polls"),
+    "abandoned": attrgetter("abandoned"),
+}
+
+
+def _rank(server: Server) -> int:
+    """Order servers by hope: well, without a leader, out."""
+    if server.is_out:
+        return 2
+    return 1 if server.leader == "" else 0

@@ -1,0 +1,48 @@
+"""How the edge proves itself to Consul's servers, and they to it."""
+
+import ssl
+from pathlib import Path
+
+
+def client_context(
+    *,
+    ca_file: Path | None,
+    ca_path: Path | None,
+    cert: Path | None,
+    key: Path | None,
+    verify: bool,
+    check_name: bool = True,
+) -> ssl.SSLContext:
+    """
+    Build the context for connections to servers of scheme https.
+
+    Args:
+        ca_file: Trusted authorities in one PEM file; with *ca_path* None too, the system's.
+
+        ca_path: A folder of them, every file of which is read, as Consul's Go client does
+            (OpenSSL itself would want names made of hashes).
+
+        cert: This edge's own certificate, with its *key*.
+
+        verify: False takes any certificate.
+
+        check_name: False takes a trusted certificate of any name.
+
+    Raises:
+        OSError: When a file cannot be read or is no PEM file (``ssl.SSLError`` is one).
+    """
+    context = ssl.create_default_context(cafile=ca_file)
+    if ca_path is not None:
+        if ca_file is None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        for path in sorted(ca_path.iterdir()):
+            if path.is_file():
+                context.load_verify_locations(cafile=path)
+    if cert is not None:
+        context.load_cert_chain(cert, key)
+    if not verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    elif not check_name:
+        context.check_hostname = False
+    return context

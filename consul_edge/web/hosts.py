@@ -1,0 +1,64 @@
+"""
+Which Host names are answered: a page on the Internet whose name was pointed at this machine (DNS
+rebinding) must not read Consul through a browser that runs here.
+
+Accepted are names that an attacker cannot point anywhere: loopback names and IP literals, the
+names of the listeners and of the machine, and what ``allowed_hosts`` says.
+"""
+
+import ipaddress
+from collections.abc import Iterable
+
+from consul_edge.core.errors import Refused
+
+MOST_REMEMBERED = 1000
+
+
+class Hosts:
+    """The allow-list."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        """Accept *names*, in any case, beside loopback names and IP literals."""
+        self._names = {name.lower().rstrip(".") for name in names if name} | {"localhost"}
+        self._accepted: set[str] = set()
+
+    def check(self, host: str) -> None:
+        """
+        Accept a Host header's value.
+
+        Raises:
+            Refused: 421 (RFC 9110 section 15.5.20) for a foreign name.
+        """
+        if host in self._accepted:
+            return
+        if not self._is_accepted(host):
+            raise Refused(
+                421,
+                f"the Host {host[:200]!r} is not served here: expected an IP address,"
+                " a loopback name or a name from allowed_hosts",
+            )
+        if len(self._accepted) < MOST_REMEMBERED:
+            self._accepted.add(host)
+
+    def _is_accepted(self, host: str) -> bool:
+        name = host_name(host).lower().rstrip(".")
+        if name in self._names or name.endswith(".localhost"):
+            return True
+        try:
+            ipaddress.ip_address(name)
+        except ValueError:
+            return False
+        return True
+
+
+def host_name(host: str) -> str:
+    """
+    Cut the port off a Host header's value.
+
+    >>> [host_name(host) for host in ("a:8510", "[::1]:8510", "127.0.0.1", "[::1]")]
+    ['a', '::1', '127.0.0.1', '::1']
+    """
+    if host.startswith("["):
+        return host[1:].partition("]")[0]
+    name, colon, port = host.rpartition(":")
+    return name if (colon and port.isdecimal()) or (colon and not port) else host

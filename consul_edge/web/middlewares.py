@@ -1,0 +1,133 @@
+"""
+What happens to every request before and after its handler: the checks, the counting, and the one
+place where an error becomes an answer.
+"""
+
+import time
+from urllib.parse import urlsplit
+
+import structlog
+from aiohttp import hdrs, web
+from aiohttp.typedefs import Handler
+from prometheus_client import Counter
+
+from consul_edge import metrics
+from consul_edge.core.errors import BadRequest, EdgeError, LimitReached, Refused
+from consul_edge.core.headers import via
+from consul_edge.web.keys import HOSTS, INSTANCE, SETTINGS
+from consul_edge.web.proxy import CALL
+
+log = structlog.get_logger()
+
+METHODS = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "POST", "DELETE", "PATCH"})
+"""Methods that have a label of their own."""
+
+PLAIN_METHODS = frozenset({"GET", "HEAD"})
+
+
+@web.middleware
+async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Check a request, have it handled, count it; an ``EdgeError`` becomes its status and text."""
+    began = time.perf_counter()
+    try:
+        check(request)
+        response = await handler(request)
+    except EdgeError as error:
+        response = render_error(error)
+    count(request, response.status, time.perf_counter() - began)
+    return response
+
+
+def check(request: web.Request) -> None:
+    """
+    Refuse what no handler should see.
+
+    Raises:
+        EdgeError: 400, 403, 421, 431 or 508, with the reason.
+    """
+    settings = request.app[SETTINGS]
+    size = sum(len(name) + len(value) + 4 for name, value in request.raw_headers)
+    if size + len(request.raw_path) > settings.limits.head_bytes + len(request.method) + 12:
+        metrics.LIMITS_REACHED.labels("limits.head_bytes").inc()
+        raise LimitReached(
+            431, f"the head is larger than limits.head_bytes ({settings.limits.head_bytes})"
+        )
+    if request.method == hdrs.METH_CONNECT:
+        raise Refused(405, "CONNECT is not served here: this is no forward proxy")
+    check_host(request)
+    own = via(request.app[INSTANCE])
+    if any(own in value for value in request.headers.getall(hdrs.VIA, ())):
+        raise Refused(
+            508, "this request has been here before: consul.servers leads back to this edge"
+        )
+    if request.method not in PLAIN_METHODS:
+        check_site(request)
+
+
+def check_host(request: web.Request) -> None:
+    """Refuse a foreign or ambiguous Host; a unix socket's clients cannot be rebound."""
+    hosts = request.headers.getall(hdrs.HOST, ())
+    if len(hosts) > 1:
+        raise BadRequest("there is more than one Host header")
+    if not hosts and request.version >= (1, 1):
+        raise BadRequest("HTTP/1.1 demands a Host header")
+    if not isinstance(request.transport and request.transport.get_extra_info("peername"), tuple):
+        return
+    allowed = request.app[HOSTS]
+    for host in hosts:
+        allowed.check(host)
+    if not request.raw_path.startswith("/"):
+        allowed.check(urlsplit(request.raw_path).netloc or request.raw_path)
+
+
+def check_site(request: web.Request) -> None:
+    """Refuse what a page of another site made a browser send (Fetch Metadata; Origin)."""
+    site = request.headers.get("Sec-Fetch-Site", "none")
+    if site not in ("none", "same-origin"):
+        raise Refused(
+            403, f"a {request.method} from another site is refused (Sec-Fetch-Site: {site[:20]})"
+        )
+    origin = request.headers.get(hdrs.ORIGIN)
+    if origin is not None and urlsplit(origin).netloc != request.headers.get(hdrs.HOST):
+        raise Refused(
+            403, f"a {request.method} from another site is refused (Origin: {origin[:200]})"
+        )
+
+
+def render_error(error: EdgeError) -> web.Response:
+    """Render an error as Consul renders its own: plain text, one line."""
+    response = web.Response(status=error.status, text=f"consul-edge: {error}")
+    if error.status in (400, 413, 431):
+        # What is left of the request cannot be told from the next one, or is not worth reading.
+        response.force_close()
+    return response
+
+
+def count(request: web.Request, status: int, seconds: float) -> None:
+    """Count an answered request."""
+    call = request.get(CALL)
+    method = request.method if request.method in METHODS else "OTHER"
+    endpoint = call.endpoint.name if call is not None else "edge"
+    key = (endpoint, method, status)
+    counter = _counters.get(key)
+    if counter is None:
+        counter = metrics.HTTP_REQUESTS.labels(endpoint, method, str(status))
+        _counters[key] = counter
+    counter.inc()
+    if call is not None and call.poll is None and not call.endpoint.stream:
+        kind = call.endpoint.treatment.value if call.is_read else "write"
+        _durations[kind].observe(seconds)
+
+
+_counters: dict[tuple[str, str, int], Counter] = {}
+"""Looked-up children: a label look-up costs more than the counting."""
+
+_durations = {
+    treatment: metrics.HTTP_REQUEST_DURATION.labels(treatment)
+    for treatment in ("watch", "ttl", "pass", "local", "write")
+}
+
+
+async def tidy(_request: web.Request, response: web.StreamResponse) -> None:
+    """Take away the headers that aiohttp adds and Consul did not send."""
+    response.headers.popall(hdrs.SERVER, None)

@@ -1,0 +1,62 @@
+"""
+The protocol of a client's connection: aiohttp's, with the edge's own words for what cannot be
+parsed.
+"""
+
+import structlog
+from aiohttp import web
+from aiohttp.http_exceptions import (
+    BadHttpMethod,
+    BadStatusLine,
+    HttpProcessingError,
+    LineTooLong,
+)
+
+from consul_edge import metrics
+
+log = structlog.get_logger()
+
+
+class EdgeProtocol(web.RequestHandler):
+    """Parses requests; a broken one gets a clear 4xx, and its connection is closed."""
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,  # noqa: ARG002 - aiohttp's, the same as the error's own
+    ) -> web.StreamResponse:
+        """Render what could not be parsed (400, 414, 431) or handled (500)."""
+        if request.writer.output_size > 0:
+            raise ConnectionError("the answer had begun when it failed")
+        if isinstance(exc, HttpProcessingError):
+            status, text = self._explain(exc)
+        else:
+            log.error("request failed", exc_info=exc)
+            text = "an internal error; the log has it"
+        metrics.HTTP_REQUESTS.labels("edge", "OTHER", str(status)).inc()
+        # Without an application nobody takes aiohttp's own Server header away.
+        named = {"Server": "consul-edge"}
+        response = web.Response(status=status, text=f"consul-edge: {text}", headers=named)
+        response.force_close()
+        return response
+
+    def _explain(self, error: HttpProcessingError) -> tuple[int, str]:
+        reason = " ".join(str(error.message).split())[:200]
+        match error:
+            case LineTooLong():
+                metrics.LIMITS_REACHED.labels("limits.head_bytes").inc()
+                # The two bounds differ by one so that they can be told apart.
+                most = self.max_line_size
+                if error.args[1] == most:
+                    return 414, f"the target is longer than limits.head_bytes ({most})"
+                return 431, f"a header is longer than limits.head_bytes ({most})"
+            case BadHttpMethod():
+                return 400, "unknown method: expected one of HTTP's"
+            case BadStatusLine():
+                return 400, f"malformed request line: {reason}"
+            case _ if "Too many headers" in reason:
+                return 431, "too many headers"
+            case _:
+                return 400, f"malformed request: {reason}"

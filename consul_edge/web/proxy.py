@@ -1,0 +1,159 @@
+"""
+The proxy for Consul's own API: status, headers and body are Consul's (promise 1).
+"""
+
+from aiohttp import web
+from multidict import CIMultiDict
+
+from consul_edge.core.endpoints import OTHER, UI
+from consul_edge.core.errors import BadRequest, Refused, ServerFailed
+from consul_edge.core.headers import request_headers, response_headers, via
+from consul_edge.core.request import Call, parse_call
+from consul_edge.upstream.answer import Answer
+from consul_edge.upstream.credentials import Credentials
+from consul_edge.upstream.reads import Question
+from consul_edge.upstream.rotation import Rotation
+from consul_edge.web.body import take_body
+
+CALL = web.RequestKey("call", Call)
+"""What the request was, for metrics and the access log."""
+
+
+class Proxy:
+    """Forwards requests to Consul, and its answers back."""
+
+    def __init__(
+        self,
+        rotation: Rotation,
+        credentials: Credentials,
+        *,
+        instance: str,
+        ui: bool,
+        agent_reads: str,
+        body_bytes: int,
+    ) -> None:
+        """
+        Serve ``/v1/`` and perhaps ``/ui/``.
+
+        Args:
+            instance: What this edge calls itself in ``Via``.
+
+            ui: Whether Consul's own page is passed on.
+
+            agent_reads: ``deny`` refuses reads that mean one agent.
+        """
+        self._rotation = rotation
+        self._credentials = credentials
+        self._via = via(instance)
+        self._ui = ui
+        self._denies_agent_reads = agent_reads == "deny"
+        self._body_bytes = body_bytes
+        self._endless: set[Answer] = set()
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """Forward one request."""
+        target = origin_form(request.raw_path)
+        call = parse_call(request.method, target)
+        request[CALL] = call
+        self._check(call)
+        headers = request_headers(request.headers.items())
+        headers.append(("Via", self._via))
+        self._credentials.complete(headers, has_token_parameter=call.has_token_parameter)
+        if call.endpoint.treatment.value in ("pass", "local") and request.remote:
+            headers.append(("X-Forwarded-For", request.remote))
+        body, stream = await take_body(request, self._body_bytes)
+        if stream is not None and request.content_length is not None:
+            headers.append(("Content-Length", str(request.content_length)))
+        question = Question(call, headers, body)
+        if call.is_read:
+            if stream is not None:
+                raise BadRequest(
+                    f"a {call.method} with a body of this size means nothing to Consul"
+                )
+            answer = await self._rotation.read(question)
+        else:
+            answer = await self._rotation.write(question, stream)
+        return await self._reply(request, call, answer)
+
+    def drain(self) -> None:
+        """End the streams that would go on for ever."""
+        for answer in tuple(self._endless):
+            answer.close()
+
+    def _check(self, call: Call) -> None:
+        if not self._is_served(call):
+            path = call.target.partition("?")[0]
+            raise Refused(404, f"{path[:200]!r} is not served here: expected a path under /v1/")
+        endpoint = call.endpoint
+        if self._denies_agent_reads and endpoint.path.startswith("/v1/agent/") and call.is_read:
+            raise Refused(403, "reads of /v1/agent/ are denied here (consul.agent_reads: deny)")
+
+    def _is_served(self, call: Call) -> bool:
+        if call.endpoint is UI:
+            return self._ui
+        if call.endpoint is not OTHER:
+            return True
+        # "//v1/kv/a" and "/./v1/kv/a" are Consul's to redirect.
+        parts = call.target.partition("?")[0].split("/")
+        return next((part for part in parts if part not in ("", ".", "..")), "") == "v1"
+
+    async def _reply(self, request: web.Request, call: Call, answer: Answer) -> web.StreamResponse:
+        headers = CIMultiDict(response_headers(answer.headers.items()))
+        headers["X-Consul-Edge-Server"] = answer.server.name
+        headers["Cache-Status"] = (
+            "consul-edge; fwd=bypass" if call.is_read else "consul-edge; fwd=method"
+        )
+        if answer.is_open:
+            return await self._stream(request, call, answer, headers)
+        if request.method == "HEAD" and answer.length is not None:
+            headers["Content-Length"] = str(answer.length)
+        return web.Response(
+            status=answer.status, reason=answer.reason, headers=headers, body=answer.body
+        )
+
+    async def _stream(
+        self, request: web.Request, call: Call, answer: Answer, headers: "CIMultiDict[str]"
+    ) -> web.StreamResponse:
+        response = web.StreamResponse(status=answer.status, reason=answer.reason, headers=headers)
+        if answer.length is not None:
+            response.content_length = answer.length
+        if call.endpoint.endless:
+            self._endless.add(answer)
+        try:
+            await response.prepare(request)
+            if answer.body:
+                await response.write(answer.body)
+            async for chunk in answer.chunks():
+                await response.write(chunk)
+        except ServerFailed:
+            if not self._rotation.is_draining:
+                # Half an answer must not look like a whole one.
+                if request.transport is not None:
+                    request.transport.abort()
+                raise
+        finally:
+            self._endless.discard(answer)
+            answer.close()
+        return response
+
+
+def origin_form(target: str) -> str:
+    """
+    Reduce a request target to its path and query.
+
+    An absolute-form target's authority takes the place of Host (RFC 9112 section 3.2.2); it was
+    checked as such, and nothing is ever forwarded to it.
+
+    >>> origin_form("http://edge:8510/v1/kv/a?raw")
+    '/v1/kv/a?raw'
+    """
+    if target.startswith("/"):
+        return target
+    _, sign, rest = target.partition("://")
+    if not sign:
+        raise BadRequest(f"the request target {target[:100]!r} is neither a path nor a URL")
+    authority_end = min((at for at in (rest.find("/"), rest.find("?")) if at >= 0), default=-1)
+    if authority_end < 0:
+        return "/"
+    path = rest[authority_end:]
+    return path if path.startswith("/") else "/" + path

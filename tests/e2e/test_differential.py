@@ -1,0 +1,78 @@
+"""The whole table of requests, put to a real Consul directly and through the edge."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+
+from consul_edge.core.endpoints import ENDPOINTS, find
+from tests.consul import ConsulAgent
+from tests.differential.deliberate import DELIBERATE
+from tests.differential.play import Side, Stage, play
+from tests.differential.rows import Row, Scene
+from tests.differential.table import SCENES
+from tests.edge import EdgeProcess
+from tests.peers import require
+
+ROWS = [row for scene in SCENES for row in scene.rows]
+
+OF_A_NEWER_CONSUL = {endpoint.name for endpoint in ENDPOINTS if endpoint.since != "1.8"}
+
+
+def path_of(row: Row) -> str:
+    """Give a row's target up to its query."""
+    return re.split("[?#]", row.target)[0]
+
+
+@pytest.fixture
+def stage(request: pytest.FixtureRequest) -> Iterator[Stage]:
+    """Give two fresh Consuls that were prepared alike, an edge in front of the second."""
+    require("consul")
+    scene: Scene = request.getfixturevalue("scene")
+    # One name for both, so that it needs no masking; their addresses and logs differ.
+    with (
+        ConsulAgent(acl=scene.acl) as alone,
+        ConsulAgent(acl=scene.acl) as behind,
+        EdgeProcess([behind.server]) as edge,
+    ):
+        yield Stage(
+            direct=Side((alone.address, alone.port), alone.address),
+            other=Side((edge.address, edge.port), behind.address),
+            behind=Side((behind.address, behind.port), behind.address),
+        )
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.name.replace(" ", "_"))
+def test_each_request_through_the_edge_is_answered_as_by_consul(
+    scene: Scene, stage: Stage
+) -> None:
+    """Status, reason, headers and body are Consul's own, but for the deliberate differences."""
+    assert play(scene, stage) == []
+
+
+def test_table_without_a_row_for_an_endpoint_is_incomplete() -> None:
+    """Every endpoint that Consul 1.8 has is asked for at least once."""
+    asked = {row.endpoint for row in ROWS}
+
+    assert {endpoint.name for endpoint in ENDPOINTS} - OF_A_NEWER_CONSUL - asked == set()
+
+
+def test_each_request_is_classified_as_the_endpoint_it_names() -> None:
+    """What the table says a target is, the edge takes it for."""
+    assert [str(row) for row in ROWS if find(path_of(row)).name != row.endpoint] == []
+
+
+def test_each_deliberate_difference_is_shown_by_a_request() -> None:
+    """No entry of the list is left without the request that needs it, nor the reverse."""
+    shown = {row.deliberate for row in ROWS} - {""}
+
+    assert set(DELIBERATE) == shown
+
+
+def test_scenes_of_the_table_have_names_of_their_own() -> None:
+    """A name in a failure points at one scene."""
+    names = Counter(scene.name for scene in SCENES)
+
+    assert [name for name, times in names.items() if times > 1] == []

@@ -2,6 +2,7 @@
 One server's answer to one attempt: read whole if it is small, open if it is large or endless.
 """
 
+import zlib
 from collections.abc import AsyncIterator, Callable
 
 import aiohttp
@@ -76,8 +77,12 @@ class Answer:
 
     @property
     def text(self) -> str:
-        """An error's own words."""
-        return self.body[:READABLE_BYTES].decode("utf-8", "replace")
+        """An error's own words; Consul compresses even those for clients that accept it."""
+        body = self.body
+        if self.headers.get("Content-Encoding", "").lower() == "gzip":
+            # Bounded, and content with a part: it is read to be judged, not to be passed on.
+            body = zlib.decompressobj(wbits=31).decompress(body, READABLE_BYTES)
+        return body[:READABLE_BYTES].decode("utf-8", "replace")
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """

@@ -231,6 +231,10 @@ class Read:
         """Ask the next server of this round that has room, or end the round."""
         for server in self._untried():
             self._tried.add(server)
+            if server.is_out and self._accepted:
+                # Its heartbeat will say when it is back; while others take questions it is
+                # not worth an attempt.
+                continue
             if server.slots.has_room(poll=not self._is_short):
                 self._ask(server)
                 return

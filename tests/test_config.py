@@ -324,6 +324,18 @@ class TestEveryProblem:
             "consul.connections_per_server"
         ]
 
+    def test_bad_half_of_a_pair_does_not_count_as_missing(self, file: Path) -> None:
+        """A key that could not be read is there all the same."""
+        (problem,) = problems_of(file, f"tls: {{cert: {EXAMPLE}, key: 3}}\n")
+        assert problem.path == "tls.key"
+
+    def test_overridden_bad_value_leaves_the_good_one_to_the_checks(self, file: Path) -> None:
+        """A mistake in the file does not hide one in the variable over it."""
+        env = {"CONSUL_EDGE_WATCH__MAX_PER_SERVER": "200"}
+        file_problem, variable_problem = told(file, "watch: {max_per_server: many}", env)
+        assert file_problem.startswith("edge.yaml:1: watch.max_per_server: 'many'")
+        assert "200: expected less than the 180" in variable_problem
+
     def test_overridden_value_is_checked_too(self, file: Path) -> None:
         """A mistake in the file does not wait until the variable over it is taken away."""
         env = {"CONSUL_EDGE_CONSUL__TIMEOUT": "3s"}

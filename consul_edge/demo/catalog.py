@@ -141,7 +141,7 @@ class Catalog:
         key = name.lower()
         shelf = self._services.get(key)
         if shelf is not None:
-            shelf.index = index
+            shelf.index = shelf.revision = index
         self._ledger.notify(("service", key))
 
     def _touch_all(self, shelf: NodeShelf, index: int) -> None:
@@ -179,7 +179,8 @@ class Catalog:
             if same == old:
                 return
             if old.name.lower() != name:
-                self._leave(old, place, index)
+                # Under its old name nothing moves and nobody wakes: so does 1.8.7.
+                self._vacate(old, place)
         else:
             self._instances += 1
         service = replace(
@@ -223,13 +224,19 @@ class Catalog:
         self._ledger.stamp(SERVICES, index)
 
     def _leave(self, service: Service, place: tuple[str, str], index: int) -> None:
+        if self._vacate(service, place):
+            self._ledger.stamp(EXTINCTION, index)
+        self._touch(service.name, index)
+
+    def _vacate(self, service: Service, place: tuple[str, str]) -> bool:
+        """Take an instance off its service's shelf; True if it was the last one."""
         name = service.name.lower()
         group = self._services[name]
         group.drop(place)
+        group.revision = self._ledger.index
         if not group.instances:
             del self._services[name]
-            self._ledger.stamp(EXTINCTION, index)
-        self._touch(name, index)
+        return not group.instances
 
     def _drop_check(self, shelf: NodeShelf, key: str, index: int) -> None:
         check = shelf.checks[key]

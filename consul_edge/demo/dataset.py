@@ -172,9 +172,8 @@ class DataSet:
         kind = self._kinds[number % len(self._kinds)]
         node = self.nodes[self._random.randrange(len(self.nodes))]
         service = self._instance(kind, node, number)
-        instance = (service.meta or {})["instance"]
         output = OUTPUTS[kind.check][status].format(
-            address=instance.partition(":")[0], port=kind.port, rtt=number % 40 + 1
+            address=service.address or node.address, port=kind.port, rtt=number % 40 + 1
         )
         check = Check(
             node.name,
@@ -185,7 +184,7 @@ class DataSet:
             service_id=service.id,
             service_name=kind.name,
             service_tags=service.tags,
-            type="http" if kind.check == "icmp" else kind.check,
+            type=kind.check,
         )
         return Item(node, service, [check])
 

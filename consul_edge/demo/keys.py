@@ -88,11 +88,13 @@ class Keys:
         self._write(Entry(key, value, flags, 0, old.session if old else ""), index)
         return True
 
+    def is_delayed(self, key: str) -> bool:
+        """Tell whether a lock was lost so lately that nobody may take it."""
+        return self._delays.get(key, 0.0) > self._now()
+
     def acquire(self, key: str, value: bytes, flags: int, session: str) -> bool:
-        """Write a key and lock it; False if another session holds it or just lost it."""
+        """Write a key and lock it; False if another session holds it."""
         index = self._ledger.next()
-        if self._delays.get(key, 0.0) > self._now():
-            return False
         old = self._entries.get(key)
         if old is not None and old.session not in {"", session}:
             return False

@@ -120,7 +120,7 @@ def _fields(value: dict[str, Any], known: Mapping[str, type], where: str) -> dic
     """Fold the names of an object's fields, and check what they hold."""
     found: dict[str, Any] = {}
     for name, content in value.items():
-        key = name.lower().replace("_", "")
+        key = name.lower()
         wanted = known.get(key)
         if wanted is None:
             raise Refusal(text(400, f'{_FAILED}json: unknown field "{name}"'))

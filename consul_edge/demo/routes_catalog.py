@@ -94,9 +94,11 @@ async def service(call: Call) -> Answer:
         index = catalog.service_index(name, checks=False)
         key = ("service", name.lower(), *tags, "", *call.parameters.get("node-meta", ()))
         topics = (("service", name.lower()),)
-        if catalog.service(name) is None:
+        shelf = catalog.service(name)
+        if shelf is None:
             return Found(index, topics, lambda: EMPTY_LIST)
-        return Found(index, topics, lambda: call.kept(key, (call.state.epoch, index), write))
+        version = (call.state.epoch, shelf.revision)
+        return Found(index, topics, lambda: call.kept(key, version, write))
 
     return filtered(call, await call.read(look, options, cacheable=True))
 

@@ -6,12 +6,12 @@ from typing import Final
 from consul_edge.demo import gojson
 from consul_edge.demo.answers import EMPTY_LIST, Answer, Body, Found, text
 from consul_edge.demo.call import Call, Refusal
-from consul_edge.demo.ledger import CHECKS, table
+from consul_edge.demo.ledger import CHECKS, NODES, SERVICES, table
 from consul_edge.demo.query import Options
-from consul_edge.demo.records import Node, Service
+from consul_edge.demo.records import Check, Node, Service
 from consul_edge.demo.routes_catalog import has_tags
 from consul_edge.demo.selection import filtered, node_filter
-from consul_edge.demo.shelves import NodeShelf, all_pass, health_row
+from consul_edge.demo.shelves import NodeShelf, drop_ill, health_row
 
 _TRUE: Final = {"", "1", "t", "T", "TRUE", "true", "True"}
 _FALSE: Final = {"0", "f", "F", "FALSE", "false", "False"}
@@ -81,7 +81,9 @@ async def checks(call: Call) -> Answer:
         return await _checks_table(call, options, write, ("checks", name.lower()))
 
     def look() -> Found:
-        index = catalog.service_index(name, checks=True)
+        # Here a missing service has the index of the tables: so it is in 1.8.7.
+        shelf, tables = catalog.service(name), (NODES, SERVICES, CHECKS)
+        index = shelf.index if shelf is not None else call.state.ledger.highest(*tables)
         return Found(index, (("service", name.lower()),), lambda: Body(write()))
 
     return filtered(call, await call.read(look, options))
@@ -96,23 +98,25 @@ async def service(call: Call) -> Answer:
     tags = [tag.lower() for tag in call.parameters.get("tag", ())]
 
     def write() -> bytes:
-        rows: list[bytes] = []
+        found: list[tuple[NodeShelf, Service, list[Check]]] = []
         for home, instance in instances(call, wanted):
             if tags and not has_tags(instance.tags, tags):
                 continue
-            found = home.node_checks() + home.checks_of(instance.id)
-            if not passing or all_pass(found):
-                rows.append(health_row(home, instance, found))
-        return gojson.join(rows)
+            found.append((home, instance, home.node_checks() + home.checks_of(instance.id)))
+        if passing:
+            drop_ill(found)
+        return gojson.join([health_row(*row) for row in found])
 
     key = ("health", name.lower(), passing, *tags, "", *call.parameters.get("node-meta", ()))
 
     def look() -> Found:
         index = catalog.service_index(name, checks=True)
         topics = (("service", name.lower()),)
-        if catalog.service(name) is None:
+        shelf = catalog.service(name)
+        if shelf is None:
             return Found(index, topics, lambda: EMPTY_LIST)
-        return Found(index, topics, lambda: call.kept(key, (call.state.epoch, index), write))
+        version = (call.state.epoch, shelf.revision)
+        return Found(index, topics, lambda: call.kept(key, version, write))
 
     return filtered(call, await call.read(look, options, cacheable=True))
 

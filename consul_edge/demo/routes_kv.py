@@ -114,6 +114,8 @@ async def _put(call: Call) -> Answer:
     for name, write in (("acquire", keys.acquire), ("release", keys.release)):
         if call.has(name):
             session = call.get(name)
+            if name == "acquire" and keys.is_delayed(call.name):
+                return ok(FALSE)
             _check_session(call, name, session)
             return _said(done=write(call.name, call.body, flags, session))
     return _said(done=keys.put(call.name, call.body, flags, cas))

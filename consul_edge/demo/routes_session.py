@@ -22,7 +22,6 @@ from consul_edge.demo.routes_kv import check_uuid
 
 SHORTEST_TTL: Final = 10.0
 LONGEST_TTL: Final = 86_400.0
-LONGEST_LOCK_DELAY: Final = 60.0
 _NANOSECONDS_FROM: Final = 1000
 """A lock delay below this many is in seconds."""
 
@@ -59,16 +58,24 @@ def _parse(given: dict[str, Any], node: str) -> Session:
             nanoseconds = round(seconds * 1e9)
             message = f"Invalid Session TTL '{nanoseconds}', must be between [10s=24h0m0s]"
             raise Refusal(text(500, message))
-    checks = given.get("nodechecks", given.get("checks"))
     return Session(
         str(uuid.uuid4()),
         given.get("node", "") or node,
         given.get("name", ""),
-        min(_lock_delay(given.get("lockdelay", 15)), LONGEST_LOCK_DELAY),
+        _lock_delay(given.get("lockdelay", 15)),
         behavior,
         ttl,
-        (SERF_HEALTH,) if checks is None else tuple(checks),
+        _checks(given),
     )
+
+
+def _checks(given: dict[str, Any]) -> tuple[str, ...]:
+    """Name the checks of a session; the older field adds to the default unless it is empty."""
+    if "nodechecks" in given:
+        return tuple(given["nodechecks"])
+    if not given.get("checks", [SERF_HEALTH]):
+        return ()
+    return tuple(dict.fromkeys([*given.get("checks", ()), SERF_HEALTH]))
 
 
 def _lock_delay(value: Any) -> float:

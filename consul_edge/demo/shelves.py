@@ -70,6 +70,8 @@ class ServiceShelf:
     def __init__(self, name: str) -> None:
         self.name = name
         self.index = 0
+        self.revision = 0
+        """The raft index at which what is shown changed; Consul's own index may lag behind it."""
         self.tags: Counter[str] = Counter()
         self.instances: dict[Place, Service] = {}
         self._order: list[Service] | None = None
@@ -118,6 +120,17 @@ def health_row(shelf: NodeShelf, service: Service, checks: list[Check]) -> bytes
     )
 
 
-def all_pass(checks: list[Check]) -> bool:
-    """Tell whether ``?passing`` keeps an instance with these checks."""
-    return all(check.status == PASSING for check in checks)
+def drop_ill(rows: list[tuple[NodeShelf, Service, list[Check]]]) -> None:
+    """
+    Keep what ``?passing`` keeps: instances all of whose checks pass.
+
+    The last one takes the place of one that goes, which is the order that 1.8.7 answers in.
+    """
+    position = 0
+    while position < len(rows):
+        if all(check.status == PASSING for check in rows[position][2]):
+            position += 1
+            continue
+        last = rows.pop()
+        if position < len(rows):
+            rows[position] = last

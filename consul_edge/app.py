@@ -38,6 +38,10 @@ CLIENT_KEEPALIVE = 3600.0
 """Seconds that an idle client's connection is kept: longer than any client keeps it, since the one
 who closes first must be the one who would use it again."""
 
+LINGER_SECONDS = 2.0
+"""How long a body that was refused is read on, so that its sender sees why before the connection
+is reset."""
+
 DRAIN_SECONDS = 30.0
 """How long requests under way may take to end when the edge shuts down."""
 
@@ -111,6 +115,7 @@ async def running(settings: Settings) -> AsyncIterator[web.Application]:
         "access_log": log if settings.log.access else None,
         "auto_decompress": False,
         "keepalive_timeout": CLIENT_KEEPALIVE,
+        "lingering_time": LINGER_SECONDS,
         # Bounds that differ by one: an error tells its bound, and so which was met.
         "max_line_size": settings.limits.head_bytes,
         "max_field_size": settings.limits.head_bytes + 1,

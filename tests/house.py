@@ -1,4 +1,4 @@
-"""An edge inside the test's own process and loop: for faults at its upstream, and for its insides."""
+"""An edge inside the test's own process and loop, for faults at its upstream."""
 
 import asyncio
 import contextlib

@@ -22,6 +22,8 @@ log = structlog.get_logger()
 METHODS = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "POST", "DELETE", "PATCH"})
 """Methods that have a label of their own."""
 
+VERSIONS = frozenset({(1, 0), (1, 1)})
+
 PLAIN_METHODS = frozenset({"GET", "HEAD"})
 
 
@@ -34,6 +36,8 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         response = await handler(request)
     except EdgeError as error:
         response = render_error(error)
+    except web.HTTPException as error:
+        response = render_route_error(error)
     count(request, response.status, time.perf_counter() - began)
     return response
 
@@ -52,6 +56,9 @@ def check(request: web.Request) -> None:
         raise LimitReached(
             431, f"the head is larger than limits.head_bytes ({settings.limits.head_bytes})"
         )
+    if request.version not in VERSIONS:
+        major, minor = request.version
+        raise BadRequest(f"HTTP/{major}.{minor} is not spoken here: expected HTTP/1.0 or HTTP/1.1")
     if request.method == hdrs.METH_CONNECT:
         raise Refused(405, "CONNECT is not served here: this is no forward proxy")
     check_host(request)
@@ -76,8 +83,8 @@ def check_host(request: web.Request) -> None:
     allowed = request.app[HOSTS]
     for host in hosts:
         allowed.check(host)
-    if not request.raw_path.startswith("/"):
-        allowed.check(urlsplit(request.raw_path).netloc or request.raw_path)
+    if not request.raw_path.startswith(("/", "*")):
+        allowed.check(urlsplit(request.raw_path).netloc)
 
 
 def check_site(request: web.Request) -> None:
@@ -101,6 +108,17 @@ def render_error(error: EdgeError) -> web.Response:
         # What is left of the request cannot be told from the next one, or is not worth reading.
         response.force_close()
     return response
+
+
+def render_route_error(error: web.HTTPException) -> web.Response:
+    """Render what the router refuses, in the edge's own words."""
+    if isinstance(error, web.HTTPMethodNotAllowed):
+        allowed = ", ".join(sorted(error.allowed_methods))
+        text = f"consul-edge: {error.method} is not served here: expected {allowed}"
+        return web.Response(status=405, text=text, headers={hdrs.ALLOW: allowed})
+    if error.status == 404:
+        return web.Response(status=404, text="consul-edge: there is no such route")
+    return web.Response(status=error.status, text=error.text, headers=error.headers)
 
 
 def count(request: web.Request, status: int, seconds: float) -> None:

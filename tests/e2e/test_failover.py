@@ -79,7 +79,7 @@ async def test_active_server_falls_no_reader_sees_an_error(
 async def test_way_to_active_server_breaks_no_reader_sees_an_error(
     consul_cluster: ConsulCluster, role: str, fault: str
 ) -> None:
-    """A port that refuses, or a black hole, costs its first callers one attempt, later ones none."""
+    """A port that refuses, or a black hole, costs its first callers one attempt each."""
     victim = pick(consul_cluster, role)
     victim.request("PUT", "/v1/kv/steady", "value")
     others = [server.server for server in order(consul_cluster, victim)[1:]]
@@ -140,26 +140,28 @@ async def test_parked_poll_loses_its_server_and_still_sees_the_change(
     other = order(consul_cluster, victim)[1]
     victim.request("PUT", "/v1/kv/watched", "before")
     index = victim.request("GET", "/v1/kv/watched").headers["x-consul-index"]
-    async with EdgeProcess([victim.server, other.server]) as edge:
-        async with SteadyReaders(
+    async with (
+        EdgeProcess([victim.server, other.server]) as edge,
+        SteadyReaders(
             edge.http, (f"/v1/kv/watched?raw&index={index}&wait=60s",), readers=1
-        ) as poll:
-            await eventually(
-                lambda: sample(
-                    edge.http, "consul_edge_upstream_connections", server=victim.server, kind="poll"
-                ),
-                "the poll parked at the victim",
-            )
-            consul_cluster.pause(victim)
-            await eventually(
-                lambda: sample(
-                    edge.http, "consul_edge_upstream_connections", server=other.server, kind="poll"
-                ),
-                "the poll parked at the other server",
-            )
-            other.request("PUT", "/v1/kv/watched", "after")
-            await eventually(lambda: poll.seen, "the poll answered")
-            assert (poll.seen[0].status, poll.seen[0].text) == (200, "after")
+        ) as poll,
+    ):
+        await eventually(
+            lambda: sample(
+                edge.http, "consul_edge_upstream_connections", server=victim.server, kind="poll"
+            ),
+            "the poll parked at the victim",
+        )
+        consul_cluster.pause(victim)
+        await eventually(
+            lambda: sample(
+                edge.http, "consul_edge_upstream_connections", server=other.server, kind="poll"
+            ),
+            "the poll parked at the other server",
+        )
+        other.request("PUT", "/v1/kv/watched", "after")
+        await eventually(lambda: poll.seen, "the poll answered")
+        assert (poll.seen[0].status, poll.seen[0].text) == (200, "after")
 
 
 async def test_main_server_is_asked_only_when_all_others_failed(
@@ -175,5 +177,3 @@ async def test_main_server_is_asked_only_when_all_others_failed(
             await outlast(readers, one.refuse, one.server)
             assert readers.seen[-1].server == resort.server
             assert readers.errors == []
-
-

@@ -57,7 +57,7 @@ async def test_streamed_write_breaks_off_nothing_else_is_asked() -> None:
 
 
 async def test_server_refuses_the_write_goes_to_the_next() -> None:
-    """A connection that failed before a byte was sent is no reason to fail: the next one is asked."""
+    """A connection that failed before a byte was sent is no failure: the next one is asked."""
     first, second = small(), small()
     async with first.running() as one, second.running() as two, edge_over(one, two) as edge:
         await first.refuse()
@@ -160,7 +160,7 @@ async def test_client_leaves_in_mid_stream_the_upstream_sees_a_broken_body() -> 
 
 
 async def test_chunked_small_body_arrives_with_its_length() -> None:
-    """A small chunked body is sent on with Content-Length, which Consul needs to read it at all."""
+    """A small chunked body is sent on with its length, without which Consul may ignore it."""
     standin = small()
     async with standin.running() as one, edge_over(one) as edge:
         body = b"5\r\nvalue\r\n0\r\n\r\n"

@@ -14,6 +14,8 @@ from tests.processes import Launched
 from tests.server import ConsulServer
 from tests.waiting import wait_until
 
+__all__ = ["MASTER_TOKEN", "ConsulAgent", "ConsulCluster", "ConsulServer"]
+
 MASTER_TOKEN: Final = "11111111-2222-3333-4444-555555555555"
 """What may do everything on an agent with ``acl=True``."""
 

@@ -29,7 +29,7 @@ RUNNING: Final[set["Process"]] = set()
 CLAIM_PORT: Final = 8599
 """Holding it on the last address of a network claims that network for this test run."""
 
-TAIL_LINES: Final = 40
+TAIL_LINES: Final = 15
 
 
 class Process:

@@ -92,7 +92,8 @@ class Wire:
     def read_head(self) -> tuple[int, str, tuple[tuple[str, str], ...]]:
         """Read up to the empty line."""
         version, _, rest = self._line().partition(" ")
-        assert version == "HTTP/1.1", f"no HTTP: {version!r}"
+        # aiohttp's own refusals of what it cannot parse say 1.0.
+        assert version in {"HTTP/1.1", "HTTP/1.0"}, f"no HTTP: {version!r}"
         status, _, reason = rest.partition(" ")
         headers = []
         while line := self._line():

@@ -32,6 +32,16 @@ DELIBERATE: Final = {
         "on with its length, so through it the limit holds.",
         lambda direct, edge: (direct.status, edge.status) == (200, 413),
     ),
+    "raw-target": Deliberate(
+        "Go takes bytes beyond ASCII in a target; no client may send them (RFC 9112 3.2), and "
+        "aiohttp refuses them.",
+        lambda direct, edge: (direct.status, edge.status) == (404, 400),
+    ),
+    "unknown-method": Deliberate(
+        "Consul answers 405 to a method that it does not know; aiohttp refuses methods that "
+        "nobody knows before the edge sees them.",
+        lambda direct, edge: (direct.status, edge.status) == (405, 400),
+    ),
 }
 
 REPLACED: Final = frozenset({"x-cache", "age"})

@@ -8,6 +8,9 @@ LONG_HEADER: Final = (("X-Padding", "x" * 20_000),)
 
 LONG_TARGET: Final = f"/v1/kv/{'long/' * 12_000}"
 
+BLOCK: Final = bytes(range(251)) * 2_000
+"""Half a million bytes: a few of them make an answer that is passed on piece by piece."""
+
 MANY_HEADERS: Final = tuple((f"X-Header-{number}", str(number)) for number in range(90))
 
 TARGETS: Final = (
@@ -28,6 +31,10 @@ TARGETS: Final = (
     get("kv", "/v1/kv/there?a=1;raw"),
     get("kv", "/v1/kv/there?raw=a+b%20c"),
     get("kv", "/v1/kv/there?raw#fragment"),
+    get("kv", "http://localhost/v1/kv/there?raw"),
+    # What goes out here is UTF-8; the wire takes targets as Latin-1.
+    get("kv", "/v1/kv/caf\u00c3\u00a9", status=404, deliberate="raw-target"),
+    send("DANCE", "kv", "/v1/kv/there", status=405, deliberate="unknown-method"),
     get("other", "/v1/nobody", status=404),
     get("other", "/v1", status=404),
     get("other", "/v1/", status=404),
@@ -50,6 +57,9 @@ SIZES: Final = (
     get("catalog_nodes", f"/v1/catalog/nodes?padding={'x' * 60_000}"),
     put("kv", "/v1/kv/there", b"x" * 300_000),
     get("kv", "/v1/kv/there?raw"),
+    *(put("kv", f"/v1/kv/many/{number}", BLOCK) for number in range(4)),
+    get("kv", "/v1/kv/many/?recurse"),
+    get("kv", "/v1/kv/many/?recurse", headers=(("Accept-Encoding", "gzip"),)),
     put("kv", "/v1/kv/there", b"more", headers=(("Expect", "100-continue"),)),
 )
 

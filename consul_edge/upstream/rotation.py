@@ -85,7 +85,8 @@ class Rotation:
         self._limits = limits
         self._pool = asyncio.Semaphore(limits.max_connections)
         self._heartbeats: dict[Server, Heartbeat] = {}
-        self._orphans: set[asyncio.Task[Any]] = set()
+        self.orphans: set[asyncio.Task[Any]] = set()
+        """Reads and writes that go on although nobody waits for them."""
         servers.wake = lambda server: self.wake(server, urgent=True)
         timeouts = aiohttp.ClientTimeout
         connect = limits.timeout
@@ -229,9 +230,10 @@ class Rotation:
                 longest_hold(call.poll.wait) - (self.now() - attempt.began)
             )
         elif not call.endpoint.stream and not attempt.server.is_out:
-            self._orphans.add(task)
-            task.add_done_callback(self._orphans.discard)
-            asyncio.get_running_loop().call_later(ORPHAN_SECONDS, task.cancel)
+            self.orphans.add(task)
+            task.add_done_callback(self.orphans.discard)
+            timer = asyncio.get_running_loop().call_later(ORPHAN_SECONDS, task.cancel)
+            task.add_done_callback(lambda _: timer.cancel())
             return
         task.cancel()
 
@@ -252,8 +254,8 @@ class Rotation:
     async def keep(self, work: "Coroutine[Any, Any, Answer]") -> Answer:
         """Do *work* to its end, also when the caller is cancelled."""
         task = asyncio.create_task(work)
-        self._orphans.add(task)
-        task.add_done_callback(self._orphans.discard)
+        self.orphans.add(task)
+        task.add_done_callback(self.orphans.discard)
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
@@ -269,9 +271,9 @@ class Rotation:
         """Stop listening, finish writes under way, close all connections."""
         for heartbeat in self._heartbeats.values():
             await heartbeat.close()
-        for task in self._orphans:
+        for task in self.orphans:
             task.cancel()
-        await asyncio.gather(*self._orphans, return_exceptions=True)
+        await asyncio.gather(*self.orphans, return_exceptions=True)
         await self._client.close()
 
     async def _ask_leader(self, server: Server) -> str | None:

@@ -1,0 +1,162 @@
+"""What a bench found: tables and figures, as text for people and as JSON for comparing runs."""
+
+import os
+import platform
+import statistics
+import subprocess
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+from consul_edge import __version__
+from tests.bench.plan import Plan
+from tests.peers import PEERS, peer
+
+Cell = str | int | float
+
+LIBRARIES: Final = ("aiohttp", "uvloop")
+
+PROGRAMS: Final = ("consul", "nginx", "wrk")
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One number of a scenario: the median of its rounds."""
+
+    name: str
+    unit: str
+    rounds: tuple[float, ...]
+
+    @property
+    def value(self) -> float:
+        """The median."""
+        return statistics.median(self.rounds)
+
+    @property
+    def text(self) -> str:
+        """
+        The median, and between what the rounds were.
+
+        >>> Figure("added", "us", (3.0, 1.0, 2.0)).text
+        '2.00 us  (1.00 to 3.00)'
+        """
+        least, most = min(self.rounds), max(self.rounds)
+        return f"{number(self.value)} {self.unit}  ({number(least)} to {number(most)})"
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows under a header; the first column names what a row is about."""
+
+    header: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+
+    def render(self) -> str:
+        """Align it."""
+        lines = [self.header, *(tuple(map(number, row)) for row in self.rows)]
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        return "\n".join(
+            "  ".join(
+                cell.rjust(width) if place else cell.ljust(width)
+                for place, (cell, width) in enumerate(zip(line, widths, strict=True))
+            )
+            for line in lines
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """What one scenario found."""
+
+    name: str
+    title: str
+    table: Table
+    figures: tuple[Figure, ...]
+
+    def render(self) -> str:
+        """Write it as a page's section."""
+        width = max((len(figure.name) for figure in self.figures), default=0)
+        figures = "\n".join(f"{one.name.ljust(width)}  {one.text}" for one in self.figures)
+        return f"{self.title}\n\n{_indented(self.table.render())}\n\n{_indented(figures)}\n"
+
+    def as_json(self) -> dict[str, Any]:
+        """Give all of it, each round included."""
+        rows = [dict(zip(self.table.header, row, strict=True)) for row in self.table.rows]
+        figures = [asdict(figure) | {"value": figure.value} for figure in self.figures]
+        return {"name": self.name, "title": self.title, "rows": rows, "figures": figures}
+
+
+def number(value: Cell) -> str:
+    """
+    Write a number with three digits that say something.
+
+    >>> [number(value) for value in (0.1234, 1.234, 12.34, 1234.5, 32, "edge")]
+    ['0.123', '1.23', '12.3', '1,234', '32', 'edge']
+    """
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int):
+        return f"{value:,}"
+    size = abs(value)
+    places = next((places for least, places in _PLACES if size >= least), 3)
+    return f"{value:,.{places}f}"
+
+
+_PLACES: Final = ((100, 0), (10, 1), (1, 2))
+
+
+def machine(plan: Plan) -> dict[str, Any]:
+    """Describe where, with what and how it was measured."""
+    return {
+        "consul-edge": __version__,
+        "python": platform.python_version(),
+        **{name: version(name) for name in LIBRARIES},
+        **{name: program_version(name) for name in PROGRAMS},
+        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "server_core": plan.server_core,
+        "load_core": plan.load_core,
+        "busy_before": round(os.getloadavg()[0], 2),
+        "rounds": plan.rounds,
+        "seconds": plan.seconds,
+    }
+
+
+def render(facts: dict[str, Any], sections: Sequence[Section]) -> str:
+    """Write the whole report."""
+    shared = facts["server_core"] == facts["load_core"]
+    head = [
+        "consul-edge {consul-edge}, Python {python}, aiohttp {aiohttp}, uvloop {uvloop}",
+        "{consul}; {nginx}; {wrk}",
+        "{system}, {processor}, {cores} cores; busy before: {busy_before}",
+        "server under test on core {server_core}; its upstream and the load on core {load_core}",
+        "{rounds} rounds of {seconds} s each: medians, and the least and the most of the rounds",
+    ]
+    if shared:
+        head.append("THERE IS ONLY ONE CORE: server and load take it from each other")
+    lines = "\n".join(head).format_map(facts)
+    return "\n".join([lines, "", *(section.render() for section in sections)])
+
+
+def program_version(name: str) -> str:
+    """Ask a program what it is; the first line that says so."""
+    wanted = PEERS[name]
+    done = subprocess.run(
+        [peer(name), *wanted.proof], capture_output=True, text=True, timeout=60, check=False
+    )
+    said = (line for line in (done.stdout + done.stderr).splitlines() if wanted.says in line)
+    return next(said, name).split(" [")[0].split(" Copyright")[0].strip()
+
+
+def _processor() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.machine()
+
+
+def _indented(text: str) -> str:
+    return "\n".join(f"  {line}" for line in text.splitlines())

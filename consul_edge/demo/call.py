@@ -207,13 +207,12 @@ class Call:
     async def _hold(self, look: Callable[[], Found], found: Found, options: Options) -> Found:
         """Wait until there is something newer, or the time with Consul's jitter is over."""
         loop = asyncio.get_running_loop()
-        # Jitter, not a secret.
-        deadline = loop.time() + options.wait + random.uniform(0, options.wait / 16)  # noqa: S311
-        ledger, place, faults = self.state.ledger, self.place, self.place.faults
+        deadline = loop.time() + options.wait + random.uniform(0, options.wait / 16)  # noqa: S311 - jitter, no secret
+        ledger, place, stale = self.state.ledger, self.place, options.consistency == "stale"
         place.parked += 1
         try:
             while found.index <= options.index and not place.closing:
-                if loop.time() >= deadline or (faults.leaderless and faults.drops_polls):
+                if loop.time() >= deadline or (place.faults.drops_polls and not stale):
                     break
                 future: asyncio.Future[None] = loop.create_future()
                 timer = loop.call_at(deadline, _finish, future)

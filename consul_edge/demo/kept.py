@@ -15,7 +15,7 @@ class Kept:
     def __init__(self, limit: int = 256 * 1024 * 1024) -> None:
         """Keep at most *limit* bytes of plain bodies."""
         self._limit = limit
-        self._size = 0
+        self.size = 0
         self._kept: dict[tuple[object, ...], tuple[object, Body]] = {}
 
     def body(self, key: tuple[object, ...], version: object, write: Callable[[], bytes]) -> Body:
@@ -27,10 +27,10 @@ class Kept:
             self._drop(key)
         body = Body(write())
         self._kept[key] = (version, body)
-        self._size += len(body.plain)
-        while self._size > self._limit and len(self._kept) > 1:
+        self.size += len(body.plain)
+        while self.size > self._limit and len(self._kept) > 1:
             self._drop(next(iter(self._kept)))
         return body
 
     def _drop(self, key: tuple[object, ...]) -> None:
-        self._size -= len(self._kept.pop(key)[1].plain)
+        self.size -= len(self._kept.pop(key)[1].plain)

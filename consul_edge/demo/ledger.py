@@ -35,7 +35,7 @@ class Ledger:
     def __init__(self, index: int = 0) -> None:
         self.index = index
         self.tables: dict[str, int] = {}
-        self._waiting: dict[Topic, set[asyncio.Future[None]]] = {}
+        self.waiting: dict[Topic, set[asyncio.Future[None]]] = {}
 
     def next(self) -> int:
         """Take the index of a write."""
@@ -53,26 +53,26 @@ class Ledger:
 
     def notify(self, topic: Topic) -> None:
         """Wake those who wait for *topic*."""
-        if self._waiting:
-            for future in self._waiting.pop(topic, ()):
+        if self.waiting:
+            for future in self.waiting.pop(topic, ()):
                 if not future.done():
                     future.set_result(None)
 
     def notify_all(self) -> None:
         """Wake everybody, to look again."""
-        for topic in list(self._waiting):
+        for topic in list(self.waiting):
             self.notify(topic)
 
     def enrol(self, future: asyncio.Future[None], topics: Iterable[Topic]) -> None:
         """Let *future* be done as soon as one of *topics* changes."""
         for topic in topics:
-            self._waiting.setdefault(topic, set()).add(future)
+            self.waiting.setdefault(topic, set()).add(future)
 
     def dismiss(self, future: asyncio.Future[None], topics: Iterable[Topic]) -> None:
         """Forget *future*, so that one who left costs nothing."""
         for topic in topics:
-            waiting = self._waiting.get(topic)
+            waiting = self.waiting.get(topic)
             if waiting is not None:
                 waiting.discard(future)
                 if not waiting:
-                    del self._waiting[topic]
+                    del self.waiting[topic]

@@ -30,12 +30,12 @@ class Seen:
         whole = "" if self.complete else ", cut off"
         return f"<{self.method} {self.target}, {self.body_length} bytes{whole}>"
 
-    def receive(self, body: bytes) -> None:
-        """Note the whole body."""
+    def receive(self, body: bytes, *, complete: bool = True) -> None:
+        """Note the body, or what came of it."""
         self.body_length = len(body)
         if len(body) <= KEPT_BODY:
             self.body = body
-        self.complete = True
+        self.complete = complete
 
 
 class Log:

@@ -3,6 +3,12 @@ The stand-in itself: an HTTP server that behaves as Consul 1.8.7 does.
 
 ``async with StandIn().running() as base_url:`` is all that a test needs; ``state`` is what it
 knows, ``faults`` what goes wrong, ``seen`` what it was asked.
+
+Where it differs from a 1.8.7, on purpose: a missing key does not wake for its siblings; tags of
+catalog/services are sorted; tombstones stay until ``state.keys.reap()``; lost polls do not hold
+their connections, and their number is not limited; ``/`` is no page; ``?near`` does not sort, and
+``?filter`` knows comparisons only (see ``selection``); with a datacenter of its own only, it
+answers 500 for any other; ``agent/self`` is reduced, and what ``routes`` lacks is 404.
 """
 
 import asyncio
@@ -139,8 +145,13 @@ class StandIn:
             await self.listen()
             yield self.base_url
         finally:
-            await self._runner.cleanup()
-            self._runner = self._site = None
+            await self.stop()
+
+    async def stop(self) -> None:
+        """End before ``running`` would; nothing if that was done."""
+        runner, self._runner, self._site = self._runner, None, None
+        if runner is not None:
+            await runner.cleanup()
 
     async def listen(self) -> None:
         """Accept connections, after ``refuse`` on the same port as before."""
@@ -200,7 +211,7 @@ class StandIn:
     async def _handle_with(
         self, fault: Fault, request: web.Request, seen: Seen
     ) -> web.StreamResponse:
-        await wire.before_reading(request, fault)
+        await wire.before_reading(request, fault, seen)
         body = await _receive(request, seen)
         await wire.before_acting(request, fault)
         pretty = False

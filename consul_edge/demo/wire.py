@@ -14,6 +14,7 @@ from typing import Final, NoReturn
 from aiohttp import web
 
 from consul_edge.demo.faults import Fault, Moment
+from consul_edge.demo.seen import Seen
 
 _NO_LINGER: Final = struct.pack("ii", 1, 0)
 
@@ -21,9 +22,9 @@ _DRIPS_PER_SECOND: Final = 20
 """How often a slow answer sends something, at most."""
 
 
-def reset(transport: asyncio.BaseTransport | None) -> None:
+def reset(transport: asyncio.Transport | None) -> None:
     """Reset a connection."""
-    if not isinstance(transport, asyncio.Transport) or transport.is_closing():
+    if transport is None or transport.is_closing():
         return
     connection = transport.get_extra_info("socket")
     if connection is not None:
@@ -38,13 +39,16 @@ def drop(request: web.Request) -> NoReturn:
     raise asyncio.CancelledError
 
 
-async def before_reading(request: web.Request, fault: Fault) -> None:
+async def before_reading(request: web.Request, fault: Fault, seen: Seen) -> None:
     """Do what a fault does while only the head was read, or part of the body."""
     if fault.reset is Moment.HEAD:
         drop(request)
     if fault.reset is Moment.READING:
-        with contextlib.suppress(asyncio.IncompleteReadError):
-            await request.content.readexactly(fault.after)
+        try:
+            part = await request.content.readexactly(fault.after)
+        except asyncio.IncompleteReadError as short:
+            part = short.partial
+        seen.receive(part, complete=False)
         drop(request)
 
 

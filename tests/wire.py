@@ -58,7 +58,7 @@ class Wire:
 
     def __init__(self, address: str, port: int, timeout: float = 30.0) -> None:
         """Connect to *address*; ``unix:///path`` is one, too."""
-        self.host = f"{address}:{port}"
+        self.host = "localhost" if address.startswith("unix://") else f"{address}:{port}"
         if address.startswith("unix://"):
             self._socket = socket.socket(socket.AF_UNIX)
             self._socket.settimeout(timeout)

@@ -19,6 +19,8 @@ from consul_edge.demo.call import NO_META, Call, Refusal
 from consul_edge.demo.query import Parameters
 from consul_edge.demo.records import Node
 
+_FAILED: Final = "Failed to create boolean expression evaluator: "
+
 Test: TypeAlias = Callable[[Any], bool]
 
 _VALUE: Final = r'(?:"([^"]*)"|`([^`]*)`|([\w.-]+))'
@@ -53,17 +55,21 @@ def _parse(part: str) -> Test:
         path, wanted = match[5], match[1] or match[2] or match[3] or ""
         negated = match[4] is not None
         return lambda row: (wanted in (_select(row, path) or ())) is not negated
-    message = f"Failed to create boolean expression evaluator: the demo does not know {part!r}"
-    raise Refusal(text(500, message, NO_META))
+    raise Refusal(text(500, f"{_FAILED}the demo does not know {part!r}", NO_META))
 
 
 def _select(row: Any, path: str) -> Any:
-    for name in path.split("."):
+    top, *below = path.split(".")
+    if top not in row:
+        raise Refusal(text(500, f'{_FAILED}Selector "{path}" is not valid', NO_META))
+    row = row[top]
+    for name in below:
         row = row.get(name) if isinstance(row, dict) else None
     return row
 
 
-def _text(value: Any) -> str:
+def _text(value: Any) -> str | None:
+    """Write a value as filters do; what is missing equals nothing, not even the empty text."""
     if isinstance(value, bool):
         return str(value).lower()
-    return "" if value is None else str(value)
+    return None if value is None else str(value)

@@ -52,6 +52,13 @@ class Attempt:
     leaders_seen: int
     was_out: bool
     suspected: bool = False
+    counted: bool = False
+
+    def count(self, status: str) -> None:
+        """Count it once: a silent attempt stays a time-out even if its answer comes at last."""
+        if not self.counted:
+            self.counted = True
+            self.server.count(status)
 
 
 class Read:
@@ -145,18 +152,19 @@ class Read:
     def _take_done(self) -> Answer | None:
         """Look at the attempts that have ended; return the answer that settles it."""
         for task in [task for task in self._attempts if task.done()]:
-            server = self._attempts.pop(task).server
+            attempt = self._attempts.pop(task)
+            server = attempt.server
             try:
                 answer = task.result()
             except ServerFailed as error:
-                self._failed(server, error)
+                self._failed(attempt, error)
                 continue
             self._accepted = True
             if answer.verdict is Verdict.FINAL:
-                server.count("success")
+                attempt.count("success")
                 self._rotation.servers.answered(server)
                 return answer
-            server.count("failure")
+            attempt.count("failure")
             self._failures[server.name] = f"answered {answer.status} {answer.text.strip()[:100]}"
             self._fallback = answer
             if answer.verdict is not Verdict.ELSEWHERE:
@@ -165,8 +173,9 @@ class Read:
                 return answer
         return None
 
-    def _failed(self, server: Server, error: ServerFailed) -> None:
-        server.count("timeout" if error.timed_out else "failure")
+    def _failed(self, attempt: Attempt, error: ServerFailed) -> None:
+        server = attempt.server
+        attempt.count("timeout" if error.timed_out else "failure")
         self._failures[server.name] = error.reason
         if error.sent:
             self._accepted = True
@@ -195,12 +204,12 @@ class Read:
             server = attempt.server
             if server.is_out and not attempt.was_out:
                 reason = "stopped answering"
-                server.count("timeout")
+                attempt.count("timeout")
             elif server.leaders_seen > attempt.leaders_seen:
                 if not server.slots.has_room(poll=not self._is_short):
                     continue
                 reason = "forwarded it to a leader that is gone"
-                server.count("failure")
+                attempt.count("failure")
                 self._tried.discard(server)
             else:
                 continue
@@ -220,6 +229,7 @@ class Read:
         if self._hedging and now >= newest.began + self._rotation.timeout:
             left = [server for server in self._untried() if not server.is_out]
             if left and self._rotation.hedge():
+                newest.count("timeout")
                 self._ask(left[0])
             else:
                 self._hedging = False
@@ -290,7 +300,7 @@ class Read:
             return
         if reason:
             for attempt in self._attempts.values():
-                attempt.server.count("timeout")
+                attempt.count("timeout")
                 self._failures[attempt.server.name] = reason
         if self._full:
             raise LimitReached(503, "consul.connections_per_server is reached at every server")

@@ -62,9 +62,9 @@ async def test_slow_endpoint_opens_no_circuit_and_does_not_multiply_the_load() -
     first, second = small(), small()
     reads = 300
     async with first.running() as one, second.running() as two:
-        async with edge_over(one, two, CONSUL__TIMEOUT="80ms") as edge:
+        async with edge_over(one, two, CONSUL__TIMEOUT="400ms") as edge:
             for standin in (first, second):
-                standin.faults.delay(0.3, path=READ)
+                standin.faults.delay(0.9, path=READ)
 
             async def read() -> int:
                 async with edge.client.get(edge.base + READ) as response:
@@ -164,7 +164,7 @@ async def test_server_dies_in_mid_read_the_next_one_answers(moment: Moment) -> N
 
 
 async def test_reset_connection_does_not_make_a_server_lost() -> None:
-    """A reset, as at our own connection limit, moves that request; a heartbeat judges the server."""
+    """A reset, as at our own connection limit, moves one request; a heartbeat judges."""
     first, second = small(), small()
     async with first.running() as one, second.running() as two, edge_over(one, two) as edge:
         first.faults.reset(Moment.HEAD, path=READ)
@@ -175,7 +175,7 @@ async def test_reset_connection_does_not_make_a_server_lost() -> None:
 
 
 async def test_429_elsewhere_moves_the_request_and_nothing_else() -> None:
-    """Consul's "against a different server" is obeyed for that request; the server stays active."""
+    """Consul's "against a different server" is obeyed for that request alone."""
     first, second = small(), small()
     async with first.running() as one, second.running() as two, edge_over(one, two) as edge:
         text = "rate limit exceeded, try again later or against a different server"

@@ -12,7 +12,7 @@ import signal
 import socket
 import ssl
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from functools import partial
 from typing import Any
 
@@ -107,30 +107,34 @@ async def serve(settings: Settings) -> None:
 @asynccontextmanager
 async def running(settings: Settings) -> AsyncIterator[web.Application]:
     """Listen and serve while the context lasts; leaving it drains."""
-    sockets = [(listen, bound) for listen in settings.listen for bound in bind(listen)]
-    tls = _tls(settings)
-    app = create_app(settings)
-    options: dict[str, Any] = {
-        "access_log_class": AccessLog,
-        "access_log": log if settings.log.access else None,
-        "auto_decompress": False,
-        "keepalive_timeout": CLIENT_KEEPALIVE,
-        "lingering_time": LINGER_SECONDS,
-        # Bounds that differ by one: an error tells its bound, and so which was met.
-        "max_line_size": settings.limits.head_bytes,
-        "max_field_size": settings.limits.head_bytes + 1,
-    }
-    runner = web.AppRunner(
-        app, handler_cancellation=True, shutdown_timeout=DRAIN_SECONDS, **options
-    )
-    await runner.setup()
-    try:
-        for _, bound in sockets:
-            await Listener(runner, bound, _protocol(runner, options), tls).start()
-        _announce(settings, app)
-        yield app
-    finally:
-        await runner.cleanup()
+    with ExitStack() as stack:
+        # All are bound before anything else is done, and given back whatever fails then.
+        sockets = [
+            stack.enter_context(bound) for listen in settings.listen for bound in bind(listen)
+        ]
+        tls = _tls(settings)
+        app = create_app(settings)
+        options: dict[str, Any] = {
+            "access_log_class": AccessLog,
+            "access_log": log if settings.log.access else None,
+            "auto_decompress": False,
+            "keepalive_timeout": CLIENT_KEEPALIVE,
+            "lingering_time": LINGER_SECONDS,
+            # Bounds that differ by one: an error tells its bound, and so which was met.
+            "max_line_size": settings.limits.head_bytes,
+            "max_field_size": settings.limits.head_bytes + 1,
+        }
+        runner = web.AppRunner(
+            app, handler_cancellation=True, shutdown_timeout=DRAIN_SECONDS, **options
+        )
+        await runner.setup()
+        try:
+            for bound in sockets:
+                await Listener(runner, bound, _protocol(runner, options), tls).start()
+            _announce(settings, app)
+            yield app
+        finally:
+            await runner.cleanup()
 
 
 def own_names(settings: Settings) -> list[str]:

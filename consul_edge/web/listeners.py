@@ -117,12 +117,16 @@ def _clear(path: Path) -> None:
     except FileNotFoundError:
         return
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        # Not waiting: of a process that accepts nothing any more the backlog may be full.
+        probe.setblocking(False)
         try:
             probe.connect(str(path))
         except ConnectionRefusedError:
             path.unlink()
-        else:
-            raise OSError(f"{path} is in use")
+            return
+        except BlockingIOError:
+            pass
+        raise OSError(f"{path} is in use")
 
 
 def server_context(cert: Path, key: Path | None, client_ca: Path | None) -> ssl.SSLContext:

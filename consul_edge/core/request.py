@@ -6,12 +6,23 @@ Rule 2: a parameter counts if Consul could see it: names are percent-decoded, ``
 ``&`` does (the Go of old Consuls), the first of several values wins.
 """
 
+import re
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import unquote_plus
 
 from consul_edge.core.durations import parse_duration, render_duration
-from consul_edge.core.endpoints import READ_METHODS, Blocks, Endpoint, find
+from consul_edge.core.endpoints import READ_METHODS, Blocks, Endpoint, decode_path, find
+
+_INDEX: Final = re.compile(r"0*([1-9][0-9]{0,19})")
+"""What Go's ``ParseUint`` reads as an index above 0, but for its upper bound."""
+
+_LARGEST_INDEX: Final = 2**64 - 1
+
+_LEGACY_ACL: Final = re.compile(
+    r"(.*/acl/+(?:create|update|destroy|info|clone|list)/).+", re.DOTALL
+)
+"""Paths that end in a token: Consul's first ACL system named tokens by their secret."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,12 +131,17 @@ def at_once(target: str) -> str:
 
 def redacted(target: str) -> str:
     """
-    Render a target for a log: values of its query are left out, for one may be a token.
+    Render a target for a log: what may be a token is left out, in its path and its query.
 
     >>> redacted("/v1/kv/a?recurse&token=root")
     '/v1/kv/a?recurse&token=***'
+    >>> redacted("/v1/acl/info/root")
+    '/v1/acl/info/***'
     """
     path, question, query = target.partition("?")
+    legacy = _LEGACY_ACL.fullmatch(decode_path(path))
+    if legacy is not None:
+        path = f"{legacy[1]}***"
     if not question:
         return path
     pairs = (pair.partition("=") for pair in query.replace(";", "&").split("&"))
@@ -140,8 +156,12 @@ def _poll(endpoint: Endpoint, parameters: dict[str, str]) -> Poll | None:
     if endpoint.blocks is Blocks.HASH:
         waits = bool(parameters.get("hash"))
     else:
-        index = parameters.get("index", "")
-        waits = endpoint.blocks is Blocks.INDEX and index.isdecimal() and int(index) > 0
+        index = _INDEX.fullmatch(parameters.get("index", ""))
+        waits = (
+            endpoint.blocks is Blocks.INDEX
+            and index is not None
+            and int(index[1]) <= _LARGEST_INDEX
+        )
     if not waits:
         return None
     try:

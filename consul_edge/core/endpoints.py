@@ -3,7 +3,8 @@ The one table of Consul's HTTP endpoints: how each is treated.
 
 Rule 1: whatever the edge knows about a path is a row here.
 Rule 2: a path is matched as Consul's own mux does it: on the *decoded* path, an exact row before
-the longest row that ends in ``/``; a path the mux would redirect (``//``, ``/../``) has no row.
+the longest row that ends in ``/``; a path the mux would redirect (``//``, ``/../``, a prefix
+without its ``/``) has no row.
 Rule 3: a path without a row is forwarded, never cached, and may block.
 
 The facts are Consul's API pages and the registrations of a running 1.8.7, whose name in the
@@ -211,6 +212,8 @@ def find(raw_path: str) -> Endpoint:
         return OTHER
     if path.startswith("/ui/") or path == "/ui":
         return UI
+    if f"{path}/" in _PREFIXES:
+        return OTHER
     end = path.rfind("/")
     while end > 0:
         for suffix, row in _PREFIXES.get(path[: end + 1], ()):
@@ -222,7 +225,8 @@ def find(raw_path: str) -> Endpoint:
 
 def decode_path(raw_path: str) -> str:
     """Undo percent-encoding as Go does; bytes that are no UTF-8 stay apart as surrogates."""
-    return unquote_to_bytes(raw_path).decode("utf-8", "surrogateescape")
+    raw = raw_path.encode("utf-8", "surrogateescape")
+    return unquote_to_bytes(raw).decode("utf-8", "surrogateescape")
 
 
 def is_canonical(path: str) -> bool:

@@ -32,6 +32,12 @@ READABLE_BYTES: Final = 4096
 
 _NO_LEADER: Final = "no cluster leader"
 
+_FORWARDED: Final = "rpc error making call: "
+"""What each server that passed a request on puts before the error that came back."""
+
+_ECHOES: Final = ("invalid config entry kind: ",)
+"""Beginnings of texts that end in the client's own words, which may be anything."""
+
 _LOST_LEADER: Final = (
     "raft leader not found in server lookup mapping",
     "not ready to serve consistent reads",
@@ -68,10 +74,12 @@ def judge(status: int, text: str) -> Verdict:
     if status == 429:
         asks = _ASK_ANOTHER in line or _TOO_MANY_CONNECTIONS in line
         return Verdict.ELSEWHERE if asks else Verdict.FINAL
+    while line.startswith(_FORWARDED + "rpc error"):
+        line = line.removeprefix(_FORWARDED)
+    if line.removeprefix(_FORWARDED).startswith(_ECHOES):
+        return Verdict.FINAL
     if line.endswith(_NO_LEADER):
         return Verdict.NO_LEADER
-    if line.startswith("rpc error making call: rpc error"):
-        line = line.removeprefix("rpc error making call: ")
     if any(line.startswith(known) or line.endswith(known) for known in _LOST_LEADER):
         return Verdict.LOST_LEADER
     return Verdict.FINAL

@@ -73,8 +73,21 @@ def response_headers(items: Iterable[tuple[str, str]]) -> Pairs:
     Pick the headers of Consul's answer that go to the client.
 
     The length is left out: whoever writes the body knows it.
+
+    >>> response_headers([("Connection", "X-Hop"), ("X-Hop", "1"), ("X-Consul-Index", "7")])
+    [('X-Consul-Index', '7')]
     """
-    return [pair for pair in items if pair[0].lower() not in _NOT_RETURNED]
+    kept: Pairs = []
+    named: set[str] = set()
+    for pair in items:
+        name = pair[0].lower()
+        if name not in _NOT_RETURNED:
+            kept.append(pair)
+        elif name == "connection":
+            named.update(option.strip().lower() for option in pair[1].split(","))
+    if named:
+        return [pair for pair in kept if pair[0].lower() not in named]
+    return kept
 
 
 def via(instance: str) -> str:

@@ -22,10 +22,10 @@ from aiohttp import web
 from consul_edge import __version__, logs
 from consul_edge.config import Settings
 from consul_edge.core.errors import EdgeError
-from consul_edge.upstream.assembly import Upstream
+from consul_edge.upstream.upstream import Upstream
 from consul_edge.web.access_log import AccessLog
 from consul_edge.web.hosts import Hosts
-from consul_edge.web.keys import HOSTS, INSTANCE, ROTATION, SETTINGS
+from consul_edge.web.keys import HOSTS, INSTANCE, SETTINGS, UPSTREAM
 from consul_edge.web.listeners import Listener, bind, server_context
 from consul_edge.web.middlewares import guard, tidy
 from consul_edge.web.protocol import EdgeProtocol
@@ -55,10 +55,8 @@ def create_app(settings: Settings) -> web.Application:
     """
     instance = secrets.token_hex(8)
     upstream = Upstream(settings)
-    rotation = upstream.rotation
     proxy = Proxy(
-        rotation,
-        upstream.credentials,
+        upstream,
         instance=instance,
         ui=settings.ui_proxy,
         agent_reads=settings.consul.agent_reads,
@@ -68,7 +66,7 @@ def create_app(settings: Settings) -> web.Application:
     app[SETTINGS] = settings
     app[INSTANCE] = instance
     app[HOSTS] = Hosts((*settings.allowed_hosts, *own_names(settings)))
-    app[ROTATION] = rotation
+    app[UPSTREAM] = upstream
     add_routes(app, proxy)
     app.on_response_prepare.append(tidy)
 
@@ -78,7 +76,7 @@ def create_app(settings: Settings) -> web.Application:
         await upstream.close()
 
     async def drain(_app: web.Application) -> None:
-        rotation.drain()
+        upstream.rotation.drain()
         proxy.drain()
 
     app.cleanup_ctx.append(upstream_life)
@@ -165,13 +163,13 @@ def _announce(settings: Settings, app: web.Application) -> None:
         version=__version__,
         listen=",".join(listen.name for listen in settings.listen),
         servers=",".join(server.name for server in consul.servers),
-        local_agent=app[ROTATION].local_agent.name,
+        local_agent=app[UPSTREAM].local_agent.name,
         instance=app[INSTANCE],
     )
     if consul.local_agent is None:
         log.warning(
             "node-local calls and session/create go to the first server; set consul.local_agent",
-            local_agent=app[ROTATION].local_agent.name,
+            local_agent=app[UPSTREAM].local_agent.name,
         )
     if consul.token_for_clients:
         log.warning("clients without a token borrow the edge's (consul.token_for_clients)")

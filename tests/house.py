@@ -11,7 +11,7 @@ from aiohttp import web
 from consul_edge.app import running
 from consul_edge.config import load
 from consul_edge.upstream.rotation import Rotation
-from consul_edge.web.keys import ROTATION
+from consul_edge.web.keys import UPSTREAM
 from tests.processes import fresh_address
 from tests.wire import Answer, Headers, exchange
 
@@ -34,7 +34,7 @@ class House:
     @property
     def rotation(self) -> Rotation:
         """What carries its requests."""
-        return self.app[ROTATION]
+        return self.app[UPSTREAM].rotation
 
     async def ask(
         self, method: str, target: str, headers: Headers = (), body: bytes = b""

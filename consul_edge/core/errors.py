@@ -5,6 +5,7 @@ Consul's 4xx and 5xx are answers, not errors: they are values and never appear h
 exceptions are translated to these where the foreign library is called, and only there.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -65,6 +66,16 @@ class ServerFailed(EdgeError):
 
 class NoServer(EdgeError):
     """Raised when every server that may be asked was, and none gave a usable answer."""
+
+    def __init__(self, failures: Mapping[str, str]) -> None:
+        """
+        Tell what each server did, in the order of asking.
+
+        >>> print(NoServer({"a:8500": "refused", "b:8500": "timed out after 2s"}))
+        no Consul server answered: a:8500 refused; b:8500 timed out after 2s
+        """
+        did = "; ".join(f"{server} {reason}" for server, reason in failures.items())
+        super().__init__(f"no Consul server answered: {did}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,36 +11,24 @@ One read on its way over the servers, until there is an answer.
 
 import asyncio
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from consul_edge.core.backoff import backoff
 from consul_edge.core.durations import render_duration
 from consul_edge.core.errors import LimitReached, NoServer, ServerFailed
 from consul_edge.core.failover import Verdict
-from consul_edge.core.headers import Pairs
-from consul_edge.core.request import Call, at_once, with_wait
+from consul_edge.core.request import at_once, with_wait
 from consul_edge.upstream.answer import Answer
+from consul_edge.upstream.courier import Question
+from consul_edge.upstream.rotation import Candidates, Rotation
 from consul_edge.upstream.servers import Server
-
-if TYPE_CHECKING:
-    from consul_edge.upstream.rotation import Rotation
 
 LAST_WORD = 1.0
 """Seconds that a parked poll gets for its current value when the edge shuts down."""
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 1.0
 """Seconds between rounds while servers answer without being able to serve."""
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """What is asked, the same for each server."""
-
-    call: Call
-    headers: Pairs
-    body: bytes | None
 
 
 @dataclass(slots=True)
@@ -66,9 +54,9 @@ class Read:
 
     def __init__(
         self,
-        rotation: "Rotation",
+        rotation: Rotation,
         question: Question,
-        candidates: Callable[[], tuple[Server, ...]],
+        candidates: Candidates,
         *,
         patience: float,
     ) -> None:
@@ -80,6 +68,7 @@ class Read:
         """
         call = question.call
         self._rotation = rotation
+        self._limits = rotation.limits
         self._question = question
         self._candidates = candidates
         self._now = rotation.now
@@ -114,7 +103,7 @@ class Read:
             self._ask_next()
             if self._is_short and self._attempts:
                 # The common case: one answer, long before anybody becomes suspicious.
-                await asyncio.wait(self._attempts, timeout=self._rotation.suspect_after)
+                await asyncio.wait(self._attempts, timeout=self._limits.suspect_after)
             while True:
                 answer = self._take_done()
                 if answer is not None:
@@ -125,7 +114,7 @@ class Read:
                 await self._wait()
         finally:
             for task, attempt in self._attempts.items():
-                self._rotation.leave(task, attempt, self._question)
+                self._leave(task, attempt)
 
     async def _wait(self) -> None:
         if any(task.done() for task in self._attempts):
@@ -136,9 +125,9 @@ class Read:
             times.append(self._resume_at)
         for attempt in self._attempts.values():
             if not attempt.suspected and self._is_short:
-                times.append(attempt.began + self._rotation.suspect_after)
+                times.append(attempt.began + self._limits.suspect_after)
             elif self._hedging:
-                times.append(attempt.began + self._rotation.timeout)
+                times.append(attempt.began + self._limits.timeout)
         until = min(times)
         news = self._rotation.servers.news()
         awaited: set[asyncio.Future[Any]] = {*self._attempts, news}
@@ -168,7 +157,7 @@ class Read:
             self._failures[server.name] = f"answered {answer.status} {answer.text.strip()[:100]}"
             self._fallback = answer
             if answer.verdict is not Verdict.ELSEWHERE:
-                self._rotation.wake(server, urgent=True)
+                self._rotation.wake(server)
             elif not self._rotation.budget.spend():
                 return answer
         return None
@@ -179,7 +168,7 @@ class Read:
         self._failures[server.name] = error.reason
         if error.sent:
             self._accepted = True
-            self._rotation.wake(server, urgent=True)
+            self._rotation.wake(server)
         else:
             self._rotation.servers.lost(server, error.reason)
 
@@ -215,7 +204,7 @@ class Read:
                 continue
             self._failures[server.name] = reason
             del self._attempts[task]
-            self._rotation.leave(task, attempt, self._question)
+            self._leave(task, attempt)
 
     def _hurry(self, now: float) -> None:
         """Suspect a silent server; ask another one beside it if it proves to be well."""
@@ -223,10 +212,10 @@ class Read:
         if not self._is_short:
             return
         for attempt in self._attempts.values():
-            if not attempt.suspected and now >= attempt.began + self._rotation.suspect_after:
+            if not attempt.suspected and now >= attempt.began + self._limits.suspect_after:
                 attempt.suspected = True
-                self._rotation.wake(attempt.server, urgent=True)
-        if self._hedging and now >= newest.began + self._rotation.timeout:
+                self._rotation.wake(attempt.server)
+        if self._hedging and now >= newest.began + self._limits.timeout:
             left = [server for server in self._untried() if not server.is_out]
             if left and self._rotation.hedge():
                 newest.count("timeout")
@@ -259,7 +248,10 @@ class Read:
         target = self._target
         if poll is not None and poll.wait is not None and not self._is_leaving and self._failures:
             target = with_wait(target, poll.wait - (now - self._began))
-        task = self._rotation.attempt(server, self._question, target)
+        if not self._is_short:
+            self._rotation.listen(server)
+        asking = self._rotation.courier.read(server, self._question, target)
+        task = asyncio.create_task(asking)
         self._attempts[task] = Attempt(server, now, server.leaders_seen, server.is_out)
 
     def _end_round(self) -> None:
@@ -268,16 +260,16 @@ class Read:
         if self._full and not self._is_short:
             raise LimitReached(
                 503,
-                f"watch.max_per_server ({self._rotation.poll_limit}) is reached at every server",
+                f"watch.max_per_server ({self._limits.poll_limit}) is reached at every server",
             )
         if self._accepted or self._full:
             self._pauses += 1
             pause = backoff(self._pauses, first=FIRST_PAUSE, most=LONGEST_PAUSE)
             for server in self._candidates():
-                self._rotation.wake(server, urgent=True)
-        elif self._rounds < self._rotation.max_retries:
+                self._rotation.wake(server)
+        elif self._rounds < self._limits.max_retries:
             self._rounds += 1
-            pause = self._rotation.retry_delay
+            pause = self._limits.retry_delay
         else:
             self._give_up(None)
             return
@@ -288,11 +280,15 @@ class Read:
         """Ask a poll's current value: the edge is shutting down."""
         self._is_leaving = True
         for task, attempt in self._attempts.items():
-            self._rotation.leave(task, attempt, self._question)
+            self._leave(task, attempt)
         self._attempts.clear()
         self._tried.clear()
         self._target = at_once(self._question.call.target)
         self._end = now + LAST_WORD
+
+    def _leave(self, task: asyncio.Task[Answer], attempt: Attempt) -> None:
+        waited = self._now() - attempt.began
+        self._rotation.leave(task, attempt.server, self._question.call, waited)
 
     def _give_up(self, reason: str | None) -> None:
         if self._fallback is not None:
@@ -304,16 +300,4 @@ class Read:
                 self._failures[attempt.server.name] = reason
         if self._full:
             raise LimitReached(503, "consul.connections_per_server is reached at every server")
-        raise NoServer(describe(self._failures))
-
-
-def describe(failures: dict[str, str]) -> str:
-    """
-    Render what each server did.
-
-    >>> describe({"a:8500": "refused", "b:8500": "timed out after 2s"})
-    'no Consul server answered: a:8500 refused; b:8500 timed out after 2s'
-    """
-    return "no Consul server answered: " + "; ".join(
-        f"{server} {reason}" for server, reason in failures.items()
-    )
+        raise NoServer(self._failures)

@@ -7,24 +7,20 @@ That is certain in two cases alone: the connection failed before a byte was sent
 """
 
 import asyncio
-from collections.abc import AsyncIterable, Callable
-from typing import TYPE_CHECKING
+from collections.abc import AsyncIterable
 
 from consul_edge.core.errors import EdgeError, LimitReached, NoServer, ServerFailed
 from consul_edge.core.failover import Verdict
 from consul_edge.upstream.answer import Answer
-from consul_edge.upstream.reads import Question, describe
-from consul_edge.upstream.servers import Server
-
-if TYPE_CHECKING:
-    from consul_edge.upstream.rotation import Rotation
+from consul_edge.upstream.courier import Question
+from consul_edge.upstream.rotation import Candidates, Rotation
 
 
 async def write(
-    rotation: "Rotation",
+    rotation: Rotation,
     question: Question,
     stream: AsyncIterable[bytes] | None,
-    candidates: Callable[[], tuple[Server, ...]],
+    candidates: Candidates,
 ) -> Answer:
     """
     Send one write.
@@ -42,19 +38,19 @@ async def write(
     failures: dict[str, str] = {}
     fallback: Answer | None = None
     begun = _Begun(stream) if stream is not None else None
-    for round_ in range(rotation.max_retries + 1):
+    for round_ in range(rotation.limits.max_retries + 1):
         if round_:
-            await asyncio.sleep(rotation.retry_delay)
+            await asyncio.sleep(rotation.limits.retry_delay)
         for server in candidates():
             if not server.slots.has_room(poll=False):
                 failures[server.name] = "has all its connections in use"
                 continue
             try:
-                answer = await rotation.write_once(server, question, begun)
+                answer = await rotation.courier.write(server, question, begun)
             except ServerFailed as error:
                 server.count("timeout" if error.timed_out else "failure")
                 if error.sent:
-                    rotation.wake(server, urgent=True)
+                    rotation.wake(server)
                     raise _ambiguous(error) from error
                 rotation.servers.lost(server, error.reason)
                 failures[server.name] = error.reason
@@ -64,7 +60,7 @@ async def write(
                 rotation.servers.answered(server)
                 return answer
             server.count("failure")
-            rotation.wake(server, urgent=True)
+            rotation.wake(server)
             fallback = answer
     if fallback is not None:
         return fallback
@@ -95,4 +91,4 @@ def _ambiguous(error: ServerFailed) -> EdgeError:
 def _nobody(failures: dict[str, str]) -> EdgeError:
     if all("connections in use" in reason for reason in failures.values()):
         return LimitReached(503, "consul.connections_per_server is reached at every server")
-    return NoServer(describe(failures))
+    return NoServer(failures)

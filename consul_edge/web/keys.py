@@ -3,10 +3,10 @@
 from aiohttp import web
 
 from consul_edge.config import Settings
-from consul_edge.upstream.rotation import Rotation
+from consul_edge.upstream.upstream import Upstream
 from consul_edge.web.hosts import Hosts
 
 SETTINGS = web.AppKey("settings", Settings)
-ROTATION = web.AppKey("rotation", Rotation)
+UPSTREAM = web.AppKey("upstream", Upstream)
 HOSTS = web.AppKey("hosts", Hosts)
 INSTANCE = web.AppKey("instance", str)

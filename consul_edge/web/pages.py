@@ -6,7 +6,7 @@ import aiohttp_jinja2
 from aiohttp import web
 
 from consul_edge import __version__
-from consul_edge.web.keys import ROTATION, SETTINGS
+from consul_edge.web.keys import SETTINGS, UPSTREAM
 
 SECURITY_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self' data:;"
@@ -18,12 +18,12 @@ SECURITY_HEADERS = {
 
 async def index(request: web.Request) -> web.Response:
     """Say what is running, over which servers, and where to look."""
-    rotation = request.app[ROTATION]
+    upstream = request.app[UPSTREAM]
     context: dict[str, Any] = {
         "version": __version__,
-        "servers": list(rotation.servers),
-        "active": rotation.servers.active,
-        "local_agent": rotation.local_agent,
+        "servers": list(upstream.servers),
+        "active": upstream.servers.active,
+        "local_agent": upstream.local_agent,
         "ui": request.app[SETTINGS].ui_proxy,
     }
     response = aiohttp_jinja2.render_template("index.html", request, context)

@@ -10,9 +10,8 @@ from consul_edge.core.errors import BadRequest, Refused, ServerFailed
 from consul_edge.core.headers import request_headers, response_headers, via
 from consul_edge.core.request import Call, parse_call
 from consul_edge.upstream.answer import Answer
-from consul_edge.upstream.credentials import Credentials
-from consul_edge.upstream.reads import Question
-from consul_edge.upstream.rotation import Rotation
+from consul_edge.upstream.courier import Question
+from consul_edge.upstream.upstream import Upstream
 from consul_edge.web.body import take_body
 
 CALL = web.RequestKey("call", Call)
@@ -24,8 +23,7 @@ class Proxy:
 
     def __init__(
         self,
-        rotation: Rotation,
-        credentials: Credentials,
+        upstream: Upstream,
         *,
         instance: str,
         ui: bool,
@@ -42,8 +40,8 @@ class Proxy:
 
             agent_reads: ``deny`` refuses reads that mean one agent.
         """
-        self._rotation = rotation
-        self._credentials = credentials
+        self._upstream = upstream
+        self._credentials = upstream.credentials
         self._via = via(instance)
         self._ui = ui
         self._denies_agent_reads = agent_reads == "deny"
@@ -70,9 +68,9 @@ class Proxy:
                 raise BadRequest(
                     f"a {call.method} with a body of this size means nothing to Consul"
                 )
-            answer = await self._rotation.read(question)
+            answer = await self._upstream.read(question)
         else:
-            answer = await self._rotation.write(question, stream)
+            answer = await self._upstream.write(question, stream)
         return await self._reply(request, call, answer)
 
     def drain(self) -> None:
@@ -126,7 +124,7 @@ class Proxy:
             async for chunk in answer.chunks():
                 await response.write(chunk)
         except ServerFailed:
-            if not self._rotation.is_draining:
+            if not self._upstream.rotation.is_draining:
                 # Half an answer must not look like a whole one.
                 if request.transport is not None:
                     request.transport.abort()

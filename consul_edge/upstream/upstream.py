@@ -1,0 +1,217 @@
+"""
+Consul, as the rest of the edge sees it: questions go in, answers come out.
+
+Here settings become sessions and servers, and here is decided which servers a question may go to.
+"""
+
+import asyncio
+import math
+import ssl
+from collections.abc import AsyncIterable, Callable
+from pathlib import Path
+
+from consul_edge import metrics
+from consul_edge.config import Secret, Settings
+from consul_edge.core.address import Address
+from consul_edge.core.blocking import patience
+from consul_edge.core.endpoints import Treatment
+from consul_edge.core.errors import EdgeError, LimitReached
+from consul_edge.core.request import Call
+from consul_edge.upstream.answer import Answer
+from consul_edge.upstream.client import Client
+from consul_edge.upstream.courier import Courier, Question
+from consul_edge.upstream.credentials import Credentials, FileSecret
+from consul_edge.upstream.names import Names
+from consul_edge.upstream.reads import Read
+from consul_edge.upstream.rotation import Candidates, Limits, Rotation
+from consul_edge.upstream.servers import Server, Servers
+from consul_edge.upstream.slots import Slots
+from consul_edge.upstream.tls import client_context
+from consul_edge.upstream.writes import write
+
+
+class Upstream:
+    """Everything that talks to Consul, with one life."""
+
+    def __init__(self, settings: Settings) -> None:
+        """
+        Put it together inside a running loop; nothing is sent before ``start``.
+
+        Raises:
+            EdgeError: When the certificates cannot be used.
+        """
+        consul = settings.consul
+        now = asyncio.get_running_loop().time
+        self._settings = settings
+        self._known: dict[Address, Server] = {}
+        self._last = tuple(
+            address
+            for address in (consul.main_server,)
+            if address is not None and address not in consul.servers
+        )
+        self.servers = Servers(
+            [self._server(address, address) for address in consul.servers],
+            last_resort=[self._server(address, address) for address in self._last],
+        )
+        agent = consul.local_agent or consul.servers[0]
+        self.local_agent = self._server(agent, agent)
+        self.credentials = Credentials(
+            token=_secret(consul.token, consul.token_file, now),
+            auth=_secret(consul.auth, consul.auth_file, now),
+            token_for_clients=consul.token_for_clients,
+        )
+        self.rotation = Rotation(_courier(settings), self.servers, _limits(settings))
+        self._names = Names((*consul.servers, *self._last), self._follow)
+        self._pool = asyncio.Semaphore(consul.pool.max_connections)
+
+    async def start(self) -> None:
+        """Resolve names; take a first heartbeat, for later ones to differ from."""
+        await self._names.start()
+        for server in (*self.servers, self.local_agent):
+            self.rotation.listen(server)
+
+    async def close(self) -> None:
+        """Finish what must be finished and close every connection."""
+        await self._names.close()
+        await self.rotation.close()
+
+    async def read(self, question: Question) -> Answer:
+        """
+        Ask for something that may be asked twice.
+
+        Raises:
+            EdgeError: As ``Read.answer`` has them.
+        """
+        call = question.call
+        candidates = self.candidates(call)
+        if call.poll is not None:
+            seconds = patience(call.poll.wait)
+            with metrics.BLOCKING_CLIENTS.track_inprogress():
+                return await Read(self.rotation, question, candidates, patience=seconds).answer()
+        if call.endpoint.stream:
+            return await Read(self.rotation, question, candidates, patience=math.inf).answer()
+        self.rotation.budget.earn()
+        await self._enter_pool()
+        try:
+            seconds = self.rotation.limits.deadline
+            return await Read(self.rotation, question, candidates, patience=seconds).answer()
+        finally:
+            self._pool.release()
+
+    async def write(self, question: Question, stream: AsyncIterable[bytes] | None) -> Answer:
+        """
+        Send something that must not be done twice; see ``writes.write``.
+
+        The write goes on to its end also when the caller is cancelled: its client has left, and
+        half a write is worse than one whose answer nobody reads.
+        """
+        writing = self._write(question, stream)
+        # A stream comes from the client: without it there is nothing to go on with.
+        return await (writing if stream is not None else self.rotation.finish(writing))
+
+    def candidates(self, call: Call) -> Candidates:
+        """Choose who may be asked: everyone in order, or the local agent alone (promise 9)."""
+        rotate = self._settings.consul.agent_reads == "rotate"
+        if is_pinned(call, rotate_agent_reads=rotate):
+            return lambda: (self.local_agent,)
+        return self.servers.candidates
+
+    async def _write(self, question: Question, stream: AsyncIterable[bytes] | None) -> Answer:
+        await self._enter_pool()
+        try:
+            return await write(self.rotation, question, stream, self.candidates(question.call))
+        finally:
+            self._pool.release()
+
+    async def _enter_pool(self) -> None:
+        if not self._pool.locked():
+            await self._pool.acquire()
+            return
+        limits = self.rotation.limits
+        try:
+            async with asyncio.timeout(limits.deadline):
+                await self._pool.acquire()
+        except TimeoutError:
+            metrics.LIMITS_REACHED.labels("consul.pool.max_connections").inc()
+            text = f"consul.pool.max_connections ({limits.max_connections}) are all in use"
+            raise LimitReached(503, text) from None
+
+    def _server(self, configured: Address, address: Address) -> Server:
+        if address not in self._known:
+            consul = self._settings.consul
+            metrics.initialise_server(configured.name)
+            slots = Slots(
+                limit=consul.connections_per_server,
+                poll_limit=self._settings.watch.max_per_server,
+                now=asyncio.get_running_loop().time,
+            )
+            tls_name = consul.tls.server_name or (configured.host if configured.is_name else None)
+            self._known[address] = Server(address, slots, label=configured.name, tls_name=tls_name)
+        return self._known[address]
+
+    def _follow(self, pairs: list[tuple[Address, Address]]) -> None:
+        self.servers.replace(
+            [self._server(*pair) for pair in pairs if pair[0] not in self._last],
+            [self._server(*pair) for pair in pairs if pair[0] in self._last],
+        )
+
+
+def is_pinned(call: Call, *, rotate_agent_reads: bool) -> bool:
+    """Tell whether a call means the one agent that answers it."""
+    endpoint = call.endpoint
+    if endpoint.treatment is Treatment.LOCAL:
+        return not (call.is_read and (endpoint.cluster or rotate_agent_reads))
+    return endpoint.pinned_write and not call.is_read
+
+
+def _courier(settings: Settings) -> Courier:
+    consul = settings.consul
+    client = Client(
+        keepalive_connections=consul.pool.keepalive_connections,
+        keepalive_expiry=consul.pool.keepalive_expiry,
+        head_bytes=settings.limits.head_bytes,
+        tls=_tls(settings),
+    )
+    return Courier(
+        client,
+        timeout=consul.timeout,
+        deadline=consul.deadline,
+        write_timeout=consul.write_timeout,
+    )
+
+
+def _limits(settings: Settings) -> Limits:
+    consul = settings.consul
+    return Limits(
+        timeout=consul.timeout,
+        deadline=consul.deadline,
+        max_retries=consul.max_retries,
+        retry_delay=consul.retry_delay,
+        max_connections=consul.pool.max_connections,
+        poll_limit=settings.watch.max_per_server,
+    )
+
+
+def _tls(settings: Settings) -> ssl.SSLContext | None:
+    consul = settings.consul
+    addresses = (*consul.servers, consul.main_server, consul.local_agent)
+    if not any(address and address.scheme == "https" for address in addresses):
+        return None
+    tls = consul.tls
+    try:
+        return client_context(
+            ca_file=tls.ca_file,
+            ca_path=tls.ca_path,
+            cert=tls.cert,
+            key=tls.key,
+            verify=tls.verify,
+        )
+    except OSError as error:
+        raise EdgeError(f"consul.tls cannot be used: {error}") from error
+
+
+def _secret(text: Secret | None, file: Path | None, now: Callable[[], float]) -> Callable[[], str]:
+    fallback = text.reveal() if text is not None else ""
+    if file is None:
+        return lambda: fallback
+    return FileSecret(file, fallback, now)

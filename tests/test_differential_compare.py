@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.differential.compare import Place, differences
+from tests.differential.compare import Place, differences, misstatements
 from tests.differential.rows import get
 from tests.wire import Answer
 
@@ -16,7 +16,7 @@ ROW = get("kv", "/v1/kv/a")
 ID_A, ID_B = "4e2a5a9a-0f0b-4d53-9c0c-5e0f2c0b7a11", "0c0b7a11-9c0c-4d53-0f0b-4e2a5a9a5e0f"
 
 
-def answer(body: bytes = b'[{"Key": "a", "ModifyIndex": 7}]', **headers: str) -> Answer:
+def answer(body: bytes = b'[{"Key": "a", "ModifyIndex": 7}]', /, **headers: str) -> Answer:
     """Make an answer as Consul gives it."""
     fields = {"Content-Type": "application/json", "X-Consul-Index": "7", "Date": "now"}
     pairs = fields | {name.replace("_", "-"): value for name, value in headers.items()}
@@ -91,3 +91,26 @@ def test_volatile_values_are_compared_by_type_only() -> None:
     assert differences(row, left, right, ONE, ONE) == []
     assert differences(row, left, lost, ONE, ONE) != []
     assert differences(row, left, answer(b'{"Coord": "x"}'), ONE, ONE) != []
+
+
+TOLD = {"X_Consul_Edge_Server": "a:1", "Cache_Status": "consul-edge; fwd=miss; collapsed"}
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"X_Consul_Edge_Server": "b:1"},
+        {"Cache_Status": "other; hit"},
+        {"X_Cache": "STALE"},
+        {"X_Cache": "HIT"},
+        {"X_Cache": "MISS", "Age": "3"},
+        {"X_Cache": "HIT", "Age": "young"},
+        {"X_Consul_Edge_Stale": "3"},
+    ],
+    ids=["server", "status", "cache", "hit-no-age", "miss-with-age", "age", "stale"],
+)
+def test_edge_that_misstates_what_it_did_is_named(changed: dict[str, str]) -> None:
+    """Its own headers are compared with nothing, so they are checked by their rules."""
+    assert misstatements(answer(**TOLD), "a:1") == []
+    assert misstatements(answer(**TOLD | {"X_Cache": "HIT", "Age": "0"}), "a:1") == []
+    assert len(misstatements(answer(**TOLD | changed), "a:1")) == 1

@@ -20,6 +20,12 @@ TIME: Final = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?(?:Z| ?[+-
 HASH: Final = re.compile(r'("Hash": ?)"[A-Za-z0-9+/]{43}="')
 INDEX: Final = re.compile(r'("(?:Create|Modify|Raft)?Index": ?)[1-9]\d*')
 
+CACHE_STATUS: Final = re.compile(
+    r"consul-edge; (?:hit|fwd=(?:bypass|method|miss|uri-miss|request|stale|partial|vary-miss))"
+    r"(?:; (?:collapsed|stored|detail=[\w-]+|ttl=-?\d+))*"
+)
+"""RFC 9211, as far as the edge has use for it."""
+
 OF_A_MOMENT: Final = frozenset({"x-consul-index", "x-consul-contenthash"})
 """Headers whose value belongs to one Consul."""
 
@@ -52,6 +58,24 @@ def differences(
     before, after = content(row, left, left_place), content(row, right, right_place)
     if before != after:
         found.append(f"body: {_first_difference(str(before), str(after))}")
+    return found
+
+
+def misstatements(answer: Answer, server: str) -> list[str]:
+    """Say what is wrong with the headers in which the edge tells what it did (DESIGN.md 5)."""
+    found = []
+    if answer.all("X-Consul-Edge-Server") != [server]:
+        found.append(f"X-Consul-Edge-Server is {answer.all('X-Consul-Edge-Server')}")
+    status = answer.all("Cache-Status")
+    if len(status) != 1 or not CACHE_STATUS.fullmatch(status[0]):
+        found.append(f"Cache-Status is {status}")
+    cache, age = answer.all("X-Cache"), answer.all("Age")
+    if cache not in ([], ["HIT"], ["MISS"]):
+        found.append(f"X-Cache is {cache}")
+    if (cache == ["HIT"]) != (len(age) == 1 and age[0].isdigit()):
+        found.append(f"Age is {age} with X-Cache {cache}")
+    if answer.all("X-Consul-Edge-Stale"):
+        found.append("X-Consul-Edge-Stale although Consul answers")
     return found
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
-from tests.differential.compare import Place, differences
+from tests.differential.compare import Place, differences, misstatements
 from tests.differential.deliberate import DELIBERATE
 from tests.differential.rows import Row, Scene
 from tests.waiting import wait_until
@@ -36,6 +36,11 @@ class Side:
 
     kept: dict[str, str] = field(default_factory=dict)
     """What rows of the running scene asked to keep."""
+
+    @property
+    def server(self) -> str:
+        """What the edge calls the Consul, if this side is its own address."""
+        return f"{self.where[0]}:{self.where[1]}"
 
     def ask(self, row: Row) -> Answer:
         """Send *row* with what was kept filled in, until it is what the row waits for."""
@@ -101,7 +106,7 @@ class Stage:
     """What claims to answer as one, over a second one that was prepared alike."""
 
     behind: Side | None = None
-    """That second Consul, reached directly; None if there is none."""
+    """That second Consul, reached directly; None if there is none and so no edge either."""
 
 
 def play(scene: Scene, stage: Stage) -> list[str]:
@@ -134,6 +139,8 @@ def play_row(row: Row, stage: Stage) -> list[str]:
     left, right = (Place(side.consul, twin=True) for side in (stage.direct, stage.other))
     found = differences(row, direct, other, left, right)
     same: list[str] = []
+    if stage.behind is not None:
+        found += misstatements(other, stage.behind.server)
     if held:
         place = Place(stage.other.consul, twin=False)
         same = differences(row, held[0], other, place, place)

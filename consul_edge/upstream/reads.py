@@ -119,10 +119,7 @@ class Read:
     async def _wait(self) -> None:
         if any(task.done() for task in self._attempts):
             return
-        now = self._now()
-        times = [self._end]
-        if self._resume_at is not None:
-            times.append(self._resume_at)
+        times = [self._end if self._resume_at is None else min(self._end, self._resume_at)]
         for attempt in self._attempts.values():
             if not attempt.suspected and self._is_short:
                 times.append(attempt.began + self._limits.suspect_after)
@@ -133,7 +130,7 @@ class Read:
         awaited: set[asyncio.Future[Any]] = {*self._attempts, news}
         await asyncio.wait(
             awaited,
-            timeout=None if until == math.inf else max(until - now, 0.0),
+            timeout=None if until == math.inf else max(until - self._now(), 0.0),
             return_when=asyncio.FIRST_COMPLETED,
         )
         self._has_news = news.done()

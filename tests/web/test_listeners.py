@@ -7,6 +7,7 @@ import ssl
 import stat
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -115,8 +116,8 @@ async def test_name_with_two_addresses_is_listened_on_at_both(
     ]
     original = socket.getaddrinfo
 
-    def look_up(host: str, *details: object, **options: object) -> object:
-        return both if host == "edge.test" else original(host, *details, **options)  # type: ignore[arg-type] # passed on
+    def look_up(host: Any, *details: Any, **options: Any) -> object:
+        return both if host == "edge.test" else original(host, *details, **options)
 
     monkeypatch.setattr(socket, "getaddrinfo", look_up)
     async with edge_over(consul, LISTEN=f"edge.test:{port}"):

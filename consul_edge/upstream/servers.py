@@ -53,6 +53,8 @@ class Server:
         """Failed heartbeats in a row."""
         self.leader: str | None = None
         """Its leader at the last heartbeat: "" none, None not known."""
+        self.last_leader = ""
+        """The last leader it named, also when it has named none since."""
         self.leaders_seen = 0
         """Counts up whenever another leader was found: what was forwarded before may be lost."""
         self._counters = {
@@ -109,7 +111,7 @@ class Servers:
         if at < len(self._servers):
             in_turn = (*self._servers[at:], *self._servers[:at], *self._all[len(self._servers) :])
         else:
-            in_turn = (self.active, *self._servers, *self._all[at + 1 :])
+            in_turn = (self.active, *self._all[:at], *self._all[at + 1 :])
         return tuple(sorted(in_turn, key=_rank))
 
     def answered(self, server: Server) -> None:
@@ -146,11 +148,12 @@ class Servers:
             server.is_out = False
             log.info("server back", server=server.name)
         if leader:
-            if not server.leader or server.leader != leader:
+            if server.leader != leader:
                 changed = True
-                if server.leader is not None:
+                if server.leader is not None or server.last_leader not in ("", leader):
                     server.leaders_seen += 1
                     log.info("leader found", server=server.name, leader=leader)
+            server.last_leader = leader
         elif leader == "" and server.leader:
             log.warning("no leader", server=server.name)
         server.leader = leader

@@ -264,11 +264,11 @@ class TestServe:
         """What the edge says of itself needs no traceback."""
 
         async def fail() -> None:
-            raise NoServer("no Consul server answered")
+            raise NoServer({"a:8500": "refused"})
 
         app.act = fail
         assert cli.run(["serve"]) == 1
-        assert capsys.readouterr().err == "consul-edge: no Consul server answered\n"
+        assert capsys.readouterr().err == "consul-edge: no Consul server answered: a:8500 refused\n"
 
     def test_mistake_in_the_code_keeps_its_traceback(self, app: StubApp) -> None:
         """Only what is expected to happen is made short."""

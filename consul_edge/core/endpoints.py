@@ -150,6 +150,9 @@ ENDPOINTS: Final = (
     Endpoint("agent_ca_roots", "/v1/agent/connect/ca/roots", _L, _INDEX, cluster=True),
     Endpoint("agent_ca_leaf", "/v1/agent/connect/ca/leaf/", _L, _INDEX),
     Endpoint("agent_service", "/v1/agent/service/", _L, _HASH),
+    Endpoint("agent_service_register", "/v1/agent/service/register", _L),
+    Endpoint("agent_service_deregister", "/v1/agent/service/deregister/", _L),
+    Endpoint("agent_service_maintenance", "/v1/agent/service/maintenance/", _L),
     Endpoint("agent_monitor", "/v1/agent/monitor", _L, stream=True, endless=True),
     Endpoint(
         "agent_metrics_stream",

@@ -15,7 +15,7 @@ from consul_edge import metrics
 from consul_edge.core.errors import BadRequest, EdgeError, LimitReached, Refused
 from consul_edge.core.headers import via
 from consul_edge.web.keys import HOSTS, INSTANCE, SETTINGS
-from consul_edge.web.proxy import CALL
+from consul_edge.web.proxy import CALL, UNTYPED
 
 log = structlog.get_logger()
 
@@ -149,3 +149,5 @@ _durations = {
 async def tidy(_request: web.Request, response: web.StreamResponse) -> None:
     """Take away the headers that aiohttp adds and Consul did not send."""
     response.headers.popall(hdrs.SERVER, None)
+    if response.get(UNTYPED):
+        response.headers.popall(hdrs.CONTENT_TYPE, None)

@@ -2,7 +2,7 @@
 The proxy for Consul's own API: status, headers and body are Consul's (promise 1).
 """
 
-from aiohttp import web
+from aiohttp import hdrs, web
 from multidict import CIMultiDict
 
 from consul_edge.core.endpoints import OTHER, UI
@@ -16,6 +16,9 @@ from consul_edge.web.body import take_body
 
 CALL = web.RequestKey("call", Call)
 """What the request was, for metrics and the access log."""
+
+UNTYPED = web.ResponseKey("untyped", bool)
+"""Whether Consul gave its answer no Content-Type; aiohttp would add one."""
 
 
 class Proxy:
@@ -105,14 +108,17 @@ class Proxy:
             return await self._stream(request, call, answer, headers)
         if request.method == "HEAD" and answer.length is not None:
             headers["Content-Length"] = str(answer.length)
-        return web.Response(
+        response = web.Response(
             status=answer.status, reason=answer.reason, headers=headers, body=answer.body
         )
+        response[UNTYPED] = hdrs.CONTENT_TYPE not in headers
+        return response
 
     async def _stream(
         self, request: web.Request, call: Call, answer: Answer, headers: "CIMultiDict[str]"
     ) -> web.StreamResponse:
         response = web.StreamResponse(status=answer.status, reason=answer.reason, headers=headers)
+        response[UNTYPED] = hdrs.CONTENT_TYPE not in headers
         if answer.length is not None:
             response.content_length = answer.length
         if call.endpoint.endless:

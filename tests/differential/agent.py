@@ -53,7 +53,7 @@ READS: Final = (
 )
 
 SERVICES: Final = (
-    put("agent_service", "/v1/agent/service/register", WEB),
+    put("agent_service_register", "/v1/agent/service/register", WEB),
     get("agent", "/v1/agent/services"),
     get("agent", "/v1/agent/services?filter=Service%20==%20web"),
     get("agent", "/v1/agent/checks"),
@@ -82,26 +82,30 @@ SERVICES: Final = (
     get("agent", "/v1/agent/checks"),
     put("agent", "/v1/agent/check/deregister/other"),
     put("agent", "/v1/agent/check/deregister/nobody"),
-    put("agent_service", "/v1/agent/service/maintenance/web-1?enable=true&reason=paint"),
+    put(
+        "agent_service_maintenance", "/v1/agent/service/maintenance/web-1?enable=true&reason=paint"
+    ),
     get("agent", "/v1/agent/checks"),
-    put("agent_service", "/v1/agent/service/maintenance/web-1?enable=false"),
-    put("agent_service", "/v1/agent/service/maintenance/web-1", status=400),
-    put("agent_service", "/v1/agent/service/maintenance/nobody?enable=true", status=404),
+    put("agent_service_maintenance", "/v1/agent/service/maintenance/web-1?enable=false"),
+    put("agent_service_maintenance", "/v1/agent/service/maintenance/web-1", status=400),
+    put(
+        "agent_service_maintenance", "/v1/agent/service/maintenance/nobody?enable=true", status=404
+    ),
     put("agent", "/v1/agent/maintenance?enable=true&reason=paint"),
     get("agent", "/v1/agent/checks"),
     put("agent", "/v1/agent/maintenance?enable=false"),
     put("agent", "/v1/agent/maintenance", status=400),
-    put("agent_service", "/v1/agent/service/register", {"Port": 1}, status=400),
-    put("agent_service", "/v1/agent/service/register", b"{", status=400),
-    put("agent_service", "/v1/agent/service/deregister/web-1"),
-    put("agent_service", "/v1/agent/service/deregister/nobody"),
+    put("agent_service_register", "/v1/agent/service/register", {"Port": 1}, status=400),
+    put("agent_service_register", "/v1/agent/service/register", b"{", status=400),
+    put("agent_service_deregister", "/v1/agent/service/deregister/web-1"),
+    put("agent_service_deregister", "/v1/agent/service/deregister/nobody"),
     get("agent", "/v1/agent/services"),
     get("catalog_service", "/v1/catalog/service/web", until=lambda answer: not not_empty(answer)),
     put("agent", "/v1/agent/reload"),
     put("agent", "/v1/agent/join/nowhere.invalid", status=500, shape=True),
     put("agent", "/v1/agent/force-leave/nobody", status=500),
     put("agent", "/v1/agent/token/default", {"Token": "x"}, status=401),
-    get("agent_service", "/v1/agent/service/register", status=405),
+    get("agent_service_register", "/v1/agent/service/register", status=405),
     post("agent", "/v1/agent/maintenance?enable=true", status=405),
 )
 

@@ -18,7 +18,7 @@ STATUSES = {
     "a refusal": (Refused(421, "x"), 421),
     "a limit": (LimitReached(503, "x"), 503),
     "a failed server": (ServerFailed("a:1", "refused", sent=False), 500),
-    "no server": (NoServer("x"), 500),
+    "no server": (NoServer({"a:1": "refused"}), 500),
     "a configuration": (ConfigError([]), 500),
 }
 

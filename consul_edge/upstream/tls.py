@@ -1,6 +1,8 @@
 """How the edge proves itself to Consul's servers, and they to it."""
 
 import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -11,7 +13,6 @@ def client_context(
     cert: Path | None,
     key: Path | None,
     verify: bool,
-    check_name: bool = True,
 ) -> ssl.SSLContext:
     """
     Build the context for connections to servers of scheme https.
@@ -26,23 +27,31 @@ def client_context(
 
         verify: False takes any certificate.
 
-        check_name: False takes a trusted certificate of any name.
-
     Raises:
-        OSError: When a file cannot be read or is no PEM file (``ssl.SSLError`` is one).
+        OSError: When a file cannot be read or is no PEM file; its text names the file.
     """
-    context = ssl.create_default_context(cafile=ca_file)
+    with _naming(ca_file):
+        context = ssl.create_default_context(cafile=ca_file)
     if ca_path is not None:
         if ca_file is None:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         for path in sorted(ca_path.iterdir()):
             if path.is_file():
-                context.load_verify_locations(cafile=path)
+                with _naming(path):
+                    context.load_verify_locations(cafile=path)
     if cert is not None:
-        context.load_cert_chain(cert, key)
+        with _naming(cert):
+            context.load_cert_chain(cert, key)
     if not verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-    elif not check_name:
-        context.check_hostname = False
     return context
+
+
+@contextmanager
+def _naming(path: Path | None) -> Iterator[None]:
+    """Say which file it was: OpenSSL's errors do not."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(f"{path}: {error.strerror or error}") from error

@@ -7,11 +7,16 @@ names of the listeners and of the machine, and what ``allowed_hosts`` says.
 """
 
 import ipaddress
+import re
 from collections.abc import Iterable
+from typing import Final
 
 from consul_edge.core.errors import Refused
 
 MOST_REMEMBERED = 1000
+
+
+_HOST: Final = re.compile(r"(?:\[([^\[\]]+)\]|([^:\[\]]*))(?::[0-9]*)?")
 
 
 class Hosts:
@@ -19,7 +24,7 @@ class Hosts:
 
     def __init__(self, names: Iterable[str]) -> None:
         """Accept *names*, in any case, beside loopback names and IP literals."""
-        self._names = {name.lower().rstrip(".") for name in names if name} | {"localhost"}
+        self._names = {name.lower().rstrip(".") for name in names} - {""} | {"localhost"}
         self._accepted: set[str] = set()
 
     def check(self, host: str) -> None:
@@ -53,12 +58,10 @@ class Hosts:
 
 def host_name(host: str) -> str:
     """
-    Cut the port off a Host header's value.
+    Cut the port, and brackets, off a Host header's value; what is malformed stays whole.
 
     >>> [host_name(host) for host in ("a:8510", "[::1]:8510", "127.0.0.1", "[::1]")]
     ['a', '::1', '127.0.0.1', '::1']
     """
-    if host.startswith("["):
-        return host[1:].partition("]")[0]
-    name, colon, port = host.rpartition(":")
-    return name if (colon and port.isdecimal()) or (colon and not port) else host
+    found = _HOST.fullmatch(host)
+    return (found[1] or found[2]) if found else host

@@ -3,6 +3,7 @@ import io
 import json
 import logging
 import re
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import NoReturn
@@ -194,6 +195,17 @@ def fields(write: Writer, line: str) -> dict[str, str]:
     return {key: quoted or plain for key, quoted, plain in found}
 
 
+@pytest.fixture
+def _far_east(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Be in a zone that is eight hours ahead."""
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "Etc/GMT-8")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("_far_east")
 def test_time_is_written_in_utc_with_milliseconds(write: Writer) -> None:
     """Logs of machines in several zones are read together."""
     stamp = fields(write, write("something happened"))["ts"]

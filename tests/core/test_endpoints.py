@@ -126,6 +126,7 @@ def test_row_is_reached_by_an_encoded_path(row: Endpoint) -> None:
         "/v1%2fkv%2fa": "kv",
         "/v1/kv/a%zz": "kv",
         "/v1/kv/%ff": "kv",
+        "/v1/%6bv/\udcff": "kv",
         "/v1/kv/caf\u00e9": "kv",
         "/v1/agent/members/": "agent",
         "/v1/session/create/": "other",

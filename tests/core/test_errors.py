@@ -31,8 +31,9 @@ def test_error_shown_to_a_client_has_its_status(error: EdgeError, status: int) -
 
 def test_status_of_one_refusal_does_not_leak_into_another() -> None:
     """The status belongs to the error, not to its class."""
-    Refused(403, "x")
-    assert (Refused(421, "x").status, EdgeError("x").status) == (421, 500)
+    first, second = EdgeError("x"), Refused(403, "x")
+    third = Refused(421, "x")
+    assert (first.status, second.status, third.status) == (500, 403, 421)
 
 
 def test_every_error_of_the_module_has_the_one_root() -> None:

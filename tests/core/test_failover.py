@@ -110,6 +110,7 @@ def test_text_of_a_limit_under_another_status_is_final(status: int, text: str) -
     [
         'Session "No cluster leader" is invalid',
         "No cluster leader, said the client",
+        'Session "node is not the leader" is invalid',
         "EOF",
         "rpc error making call: Permission denied",
         "rpc error making call: rpc error making call: ACL not found",

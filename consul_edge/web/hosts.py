@@ -16,7 +16,7 @@ from consul_edge.core.errors import Refused
 MOST_REMEMBERED = 1000
 
 
-_HOST: Final = re.compile(r"(?:\[([^\[\]]+)\]|([^:\[\]]*))(?::[0-9]*)?")
+_HOST: Final = re.compile(r"(?:\[([^\[\]]+)\]|([^\[\]]*?))(?::[0-9]*)?")
 
 
 class Hosts:

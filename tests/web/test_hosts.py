@@ -20,6 +20,7 @@ ACCEPTED = {
     "a v6 loopback": "[::1]:8510",
     "a v6 address without a port": "[2001:db8::7]",
     "a v6 address with its zone": "[fe80::1%25eth0]:8510",
+    "a v6 address that lacks its brackets": "::1:8510",
     "a configured name": "edge.example",
     "a configured name with a port": "EDGE.example:8510",
     "a configured name with a last dot": "edge.example.:8510",

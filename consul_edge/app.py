@@ -42,8 +42,9 @@ LINGER_SECONDS = 2.0
 """How long a body that was refused is read on, so that its sender sees why before the connection
 is reset."""
 
-DRAIN_SECONDS = 30.0
-"""How long requests under way may take to end when the edge shuts down."""
+DRAIN_SECONDS = 15.0
+"""How long requests under way may take to end when the edge shuts down; aiohttp takes it twice,
+before and after it cancels them."""
 
 
 def create_app(settings: Settings) -> web.Application:

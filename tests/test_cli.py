@@ -268,7 +268,9 @@ class TestServe:
 
         app.act = fail
         assert cli.run(["serve"]) == 1
-        assert capsys.readouterr().err == "consul-edge: no Consul server answered: a:8500 refused\n"
+        assert (
+            capsys.readouterr().err == "consul-edge: no Consul server answered: a:8500 refused\n"
+        )
 
     def test_mistake_in_the_code_keeps_its_traceback(self, app: StubApp) -> None:
         """Only what is expected to happen is made short."""

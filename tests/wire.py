@@ -58,7 +58,8 @@ class Wire:
 
     def __init__(self, address: str, port: int, timeout: float = 30.0) -> None:
         """Connect to *address*; ``unix:///path`` is one, too."""
-        self.host = "localhost" if address.startswith("unix://") else f"{address}:{port}"
+        host = f"[{address}]" if ":" in address else address
+        self.host = "localhost" if address.startswith("unix://") else f"{host}:{port}"
         if address.startswith("unix://"):
             self._socket = socket.socket(socket.AF_UNIX)
             self._socket.settimeout(timeout)

@@ -21,7 +21,7 @@ from aiohttp.client_reqrep import ConnectionKey
 from yarl import URL
 
 from consul_edge.core.durations import render_duration
-from consul_edge.core.errors import BadRequest, ServerFailed
+from consul_edge.core.errors import BadRequest, EdgeError, ServerFailed
 from consul_edge.core.headers import Pairs
 from consul_edge.upstream.servers import Server
 
@@ -110,6 +110,9 @@ class Client:
                 server_hostname=server.tls_name,
             )
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            if isinstance(error.__cause__, EdgeError):
+                # The body that was being sent is refused: that is its sender's, not the server's.
+                raise error.__cause__ from None
             raise translate(server.name, error, timeout) from error
         except ValueError as error:
             raise BadRequest(f"the request cannot be forwarded: {error}") from error
@@ -211,5 +214,9 @@ def translate(  # noqa: C901 - one table, a row for each kind of error
             return failed(f"did not answer in HTTP: {error.message}", sent=True)
         case TimeoutError() | asyncio.CancelledError():
             return failed(silent(timeout.total), sent=True, timed_out=True)
+        case OSError(__cause__=ssl.SSLError(reason=str() as why)) if "ALERT" in why:
+            # TLS 1.3 tells a client only after the handshake that its certificate is not wanted.
+            return failed(f"refused the TLS connection: {why}", sent=False)
         case _:
-            return failed(f"failed: {error}", sent=True)
+            # Not the error's own text: aiohttp's may hold the URL, and that a token.
+            return failed(f"broke the connection ({type(error).__name__})", sent=True)

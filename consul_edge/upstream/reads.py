@@ -11,7 +11,6 @@ One read on its way over the servers, until there is an answer.
 
 import asyncio
 import math
-from dataclasses import dataclass
 from typing import Any
 
 from consul_edge.core.backoff import backoff
@@ -21,7 +20,7 @@ from consul_edge.core.failover import Verdict
 from consul_edge.core.request import at_once, with_wait
 from consul_edge.upstream.answer import Answer
 from consul_edge.upstream.courier import Question
-from consul_edge.upstream.rotation import Candidates, Rotation
+from consul_edge.upstream.rotation import Attempt, Candidates, Rotation
 from consul_edge.upstream.servers import Server
 
 LAST_WORD = 1.0
@@ -29,24 +28,6 @@ LAST_WORD = 1.0
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 1.0
 """Seconds between rounds while servers answer without being able to serve."""
-
-
-@dataclass(slots=True)
-class Attempt:
-    """One server being asked."""
-
-    server: Server
-    began: float
-    leaders_seen: int
-    was_out: bool
-    suspected: bool = False
-    counted: bool = False
-
-    def count(self, status: str) -> None:
-        """Count it once: a silent attempt stays a time-out even if its answer comes at last."""
-        if not self.counted:
-            self.counted = True
-            self.server.count(status)
 
 
 class Read:
@@ -114,7 +95,7 @@ class Read:
                 await self._wait()
         finally:
             for task, attempt in self._attempts.items():
-                self._leave(task, attempt)
+                self._rotation.leave(task, attempt, self._question.call)
 
     async def _wait(self) -> None:
         if any(task.done() for task in self._attempts):
@@ -172,7 +153,7 @@ class Read:
     def _react(self) -> None:
         """Change what is under way to fit the situation; raise when nothing is left to try."""
         now = self._now()
-        if self._rotation.is_draining and self._question.call.poll and not self._is_leaving:
+        if self._rotation.is_draining and not self._is_short and not self._is_leaving:
             self._take_leave(now)
         if now >= self._end:
             self._give_up(f"timed out after {render_duration(round(now - self._began, 1))}")
@@ -201,7 +182,7 @@ class Read:
                 continue
             self._failures[server.name] = reason
             del self._attempts[task]
-            self._leave(task, attempt)
+            self._rotation.leave(task, attempt, self._question.call)
 
     def _hurry(self, now: float) -> None:
         """Suspect a silent server; ask another one beside it if it proves to be well."""
@@ -274,18 +255,18 @@ class Read:
         self._resume_at = self._now() + pause
 
     def _take_leave(self, now: float) -> None:
-        """Ask a poll's current value: the edge is shutting down."""
+        """The edge is shutting down: ask a poll's current value, do not begin what never ends."""
         self._is_leaving = True
+        if self._question.call.endpoint.stream:
+            if self._question.call.endpoint.endless:
+                raise LimitReached(503, "the edge is shutting down")
+            return
         for task, attempt in self._attempts.items():
-            self._leave(task, attempt)
+            self._rotation.leave(task, attempt, self._question.call)
         self._attempts.clear()
         self._tried.clear()
         self._target = at_once(self._question.call.target)
         self._end = now + LAST_WORD
-
-    def _leave(self, task: asyncio.Task[Answer], attempt: Attempt) -> None:
-        waited = self._now() - attempt.began
-        self._rotation.leave(task, attempt.server, self._question.call, waited)
 
     def _give_up(self, reason: str | None) -> None:
         if self._fallback is not None:

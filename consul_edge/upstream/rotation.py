@@ -39,6 +39,24 @@ class Limits:
         return self.timeout * (1 - HEARTBEAT_SHARE)
 
 
+@dataclass(slots=True)
+class Attempt:
+    """One server being asked."""
+
+    server: Server
+    began: float
+    leaders_seen: int
+    was_out: bool
+    suspected: bool = False
+    counted: bool = False
+
+    def count(self, status: str) -> None:
+        """Count it once: a silent attempt stays a time-out even if its answer comes at last."""
+        if not self.counted:
+            self.counted = True
+            self.server.count(status)
+
+
 class Rotation:
     """The situation among the servers, and the means to ask them."""
 
@@ -74,7 +92,7 @@ class Rotation:
         """Take a server's heartbeat now."""
         self.listen(server).wake(urgent=True)
 
-    def leave(self, task: asyncio.Task[Answer], server: Server, call: Call, waited: float) -> None:
+    def leave(self, task: asyncio.Task[Answer], attempt: Attempt, call: Call) -> None:
         """
         Let go of an attempt that nobody waits for any more.
 
@@ -84,9 +102,10 @@ class Rotation:
         task.add_done_callback(_discard)
         if task.done():
             return
+        slots = attempt.server.slots
         if call.poll is not None:
-            server.slots.abandon(longest_hold(call.poll.wait) - waited)
-        elif not call.endpoint.stream and not server.is_out:
+            slots.abandon(longest_hold(call.poll.wait) - (self.now() - attempt.began))
+        elif not call.endpoint.stream and not attempt.server.is_out:
             self._adopt(task)
             timer = asyncio.get_running_loop().call_later(ORPHAN_SECONDS, task.cancel)
             task.add_done_callback(lambda _: timer.cancel())

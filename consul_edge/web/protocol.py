@@ -3,6 +3,9 @@ The protocol of a client's connection: aiohttp's, with the edge's own words for 
 parsed.
 """
 
+import re
+from typing import Final
+
 import structlog
 from aiohttp import web
 from aiohttp.http_exceptions import (
@@ -15,6 +18,8 @@ from aiohttp.http_exceptions import (
 from consul_edge import metrics
 
 log = structlog.get_logger()
+
+_QUOTE: Final = re.compile(r"\n|\bb?['\"]")
 
 
 class EdgeProtocol(web.RequestHandler):
@@ -43,7 +48,8 @@ class EdgeProtocol(web.RequestHandler):
         return response
 
     def _explain(self, error: HttpProcessingError) -> tuple[int, str]:
-        reason = " ".join(str(error.message).split())[:200]
+        # What the parser quotes may be a target with a token in it: only its own words are kept.
+        reason = _QUOTE.split(str(error.message), 1)[0].strip().rstrip(":")
         match error:
             case LineTooLong():
                 metrics.LIMITS_REACHED.labels("limits.head_bytes").inc()
@@ -55,7 +61,7 @@ class EdgeProtocol(web.RequestHandler):
             case BadHttpMethod():
                 return 400, "unknown method: expected one of HTTP's"
             case BadStatusLine():
-                return 400, f"malformed request line: {reason}"
+                return 400, "malformed request line: expected METHOD target HTTP/1.1"
             case _ if "Too many headers" in reason:
                 return 431, "too many headers"
             case _:

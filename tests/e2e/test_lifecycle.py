@@ -205,7 +205,6 @@ async def test_sigterm_ends_an_endless_stream_at_once(
         assert await gone(edge, terminated) == 0
 
 
-@pytest.mark.xfail(strict=True, reason="Read does not leave before the head of an endless answer")
 async def test_sigterm_ends_an_endless_stream_that_has_not_begun_at_once(
     standin: StandIn, own_edge: EdgeProcess, client: aiohttp.ClientSession
 ) -> None:

@@ -186,7 +186,6 @@ def test_tokens_in_requests_that_cannot_be_served_are_not_logged(
         check(SECRET, edge, [])
 
 
-@pytest.mark.xfail(strict=True, reason="EdgeProtocol repeats what aiohttp quotes of the request")
 def test_tokens_in_requests_that_cannot_be_served_are_not_repeated(
     secretive: ConsulAgent,
 ) -> None:

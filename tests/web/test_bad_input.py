@@ -205,6 +205,17 @@ async def test_bytes_behind_a_refused_body_are_never_taken_for_a_request(
     assert standin.seen.of("PUT") == []
 
 
+async def test_streamed_body_beyond_the_limit_is_broken_off(standin: StandIn) -> None:
+    """A chunked body that turns out too large is 413, and not whole upstream."""
+    async with edge_over(standin.base_url, LIMITS__BODY_BYTES="2MiB") as house:
+        head = b"PUT /v1/txn HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\n"
+        chunk = b"300000\r\n" + b"x" * 0x300000 + b"\r\n"
+        answer = await house.bytes(head, chunk, b"0\r\n\r\n")
+        assert answer.startswith(b"HTTP/1.1 413 ")
+        assert b"the body is larger than limits.body_bytes (2097152)" in answer
+        assert [seen.complete for seen in standin.seen.of("PUT")] in ([], [False])
+
+
 async def test_edge_pointed_at_itself_refuses_instead_of_looping() -> None:
     """Its own ``Via`` coming back is a loop: 508 with a text that says so, from the innermost."""
     # Through a relay the configuration cannot know that it is its own server.

@@ -125,7 +125,8 @@ def impurities(module: Module) -> list[str]:
     if module.room != "core":
         return []
     tops = {name.partition(".")[0] for name in imported(module)}
-    pure = (sys.stdlib_module_names - IMPURE) | {"consul_edge"}
+    # msgspec decodes and encodes values, and does nothing else.
+    pure = (sys.stdlib_module_names - IMPURE) | {"consul_edge", "msgspec"}
     calls = {
         node.func.id
         for node in ast.walk(module.tree)

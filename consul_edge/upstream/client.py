@@ -187,7 +187,7 @@ def translate(  # noqa: C901 - one table, a row for each kind of error
         return ServerFailed(server, reason, sent=sent, timed_out=timed_out)
 
     def silent(seconds: float | None) -> str:
-        return f"timed out after {render_duration(seconds or 0)}"
+        return f"timed out after {render_duration(seconds)}" if seconds else "timed out"
 
     match error:
         case aiohttp.ConnectionTimeoutError():

@@ -108,21 +108,17 @@ class Servers:
     def candidates(self) -> tuple[Server, ...]:
         """List the servers in the order of asking."""
         at = self._all.index(self.active)
-        if at < len(self._servers):
-            in_turn = (*self._servers[at:], *self._servers[:at], *self._all[len(self._servers) :])
-        else:
-            in_turn = (self.active, *self._all[:at], *self._all[at + 1 :])
-        return tuple(sorted(in_turn, key=_rank))
+        return tuple(sorted((*self._all[at:], *self._all[:at]), key=self._rank))
 
     def answered(self, server: Server) -> None:
         """
         Note that *server* gave a usable answer.
 
-        It becomes active if the active one is out or has no leader; one slow answer or one that
-        another server gave first moves nothing.
+        It becomes active if the active one is out, has no leader or is only the last resort; one
+        slow answer, or one that another server gave first, moves nothing.
         """
         active = self.active
-        if server is not active and _rank(server) < _rank(active) and server in self._all:
+        if server in self._all and self._rank(server) < self._rank(active):
             log.info("active server changed", server=server.name, before=active.name)
             self.active = server
 
@@ -171,6 +167,14 @@ class Servers:
         if self._news is not None and not self._news.done():
             self._news.set_result(None)
 
+    def _rank(self, server: Server) -> int:
+        """Order servers by hope: well, the last resort, without a leader, out."""
+        if server.is_out:
+            return 3
+        if server.leader == "":
+            return 2
+        return 0 if server in self._servers else 1
+
     def _show(self) -> None:
         """Let the gauges look here when Prometheus scrapes, so that requests pay nothing."""
         for label in {server.label for server in self._all}:
@@ -198,10 +202,3 @@ _CONNECTIONS: Final[dict[str, Callable[[Slots], int]]] = {
     "poll": attrgetter("polls"),
     "abandoned": attrgetter("abandoned"),
 }
-
-
-def _rank(server: Server) -> int:
-    """Order servers by hope: well, without a leader, out."""
-    if server.is_out:
-        return 2
-    return 1 if server.leader == "" else 0

@@ -30,15 +30,17 @@ def client_context(
     Raises:
         OSError: When a file cannot be read or is no PEM file; its text names the file.
     """
-    with _naming(ca_file):
-        context = ssl.create_default_context(cafile=ca_file)
+    files = [ca_file] if ca_file is not None else []
     if ca_path is not None:
-        if ca_file is None:
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        for path in sorted(ca_path.iterdir()):
-            if path.is_file():
-                with _naming(path):
-                    context.load_verify_locations(cafile=path)
+        files += sorted(path for path in ca_path.iterdir() if path.is_file())
+        if not files:
+            raise OSError(f"{ca_path}: there is no file in it")
+    with _naming(files[0] if files else None):
+        # Without a file the system's authorities are loaded, with one only its own.
+        context = ssl.create_default_context(cafile=files[0] if files else None)
+    for path in files[1:]:
+        with _naming(path):
+            context.load_verify_locations(cafile=path)
     if cert is not None:
         with _naming(cert):
             context.load_cert_chain(cert, key)

@@ -150,10 +150,10 @@ class Upstream:
         return self._known[address]
 
     def _follow(self, pairs: list[tuple[Address, Address]]) -> None:
-        self.servers.replace(
-            [self._server(*pair) for pair in pairs if pair[0] not in self._last],
-            [self._server(*pair) for pair in pairs if pair[0] in self._last],
-        )
+        # Two names may share an address: it is one server, and asked once a round.
+        listed = dict.fromkeys(self._server(*pair) for pair in pairs if pair[0] not in self._last)
+        last = dict.fromkeys(self._server(*pair) for pair in pairs if pair[0] in self._last)
+        self.servers.replace(list(listed), [server for server in last if server not in listed])
 
 
 def is_pinned(call: Call, *, rotate_agent_reads: bool) -> bool:

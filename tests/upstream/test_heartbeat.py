@@ -11,7 +11,7 @@ from consul_edge.core.errors import ServerFailed
 from consul_edge.upstream.heartbeat import INTERVAL, LINGER, MOST, SHORTEST, Heartbeat
 from consul_edge.upstream.servers import Server, Servers
 from tests.upstream.making import make_server, value_of
-from tests.virtual import in_virtual_time, now
+from tests.virtual import elapse, in_virtual_time, now
 
 LEADER = "10.0.0.1:8300"
 
@@ -59,7 +59,7 @@ def test_nobody_asks_for_it_no_heartbeat_is_taken() -> None:
 
     async def play() -> None:
         scene = Scene()
-        await asyncio.sleep(60)
+        await elapse(60)
         assert scene.beats == []
         await scene.heartbeat.close()
 
@@ -72,10 +72,10 @@ def test_well_server_is_left_in_peace_after_some_quiet_beats() -> None:
     async def play() -> None:
         scene = Scene()
         scene.heartbeat.wake(urgent=False)
-        await asyncio.sleep(60)
+        await elapse(60)
         assert scene.beats == [beat * INTERVAL for beat in range(LINGER)]
         scene.heartbeat.wake(urgent=False)
-        await asyncio.sleep(INTERVAL / 2)
+        await elapse(INTERVAL / 2)
         assert scene.beats[LINGER:] == [60.0]
         await scene.heartbeat.close()
 
@@ -106,7 +106,7 @@ def test_server_on_which_something_hangs_is_listened_to_without_end(
         scene = Scene(answer)
         prepare(scene.server)
         scene.heartbeat.wake(urgent=False)
-        await asyncio.sleep(INTERVAL * 19.5)
+        await elapse(INTERVAL * 19.5)
         assert scene.beats == [beat * INTERVAL for beat in range(20)]
         await scene.heartbeat.close()
 
@@ -120,9 +120,9 @@ def test_poll_that_ends_lets_the_listening_end() -> None:
         scene = Scene()
         scene.server.slots.take(poll=True)
         scene.heartbeat.wake(urgent=False)
-        await asyncio.sleep(INTERVAL * 4.5)
+        await elapse(INTERVAL * 4.5)
         scene.server.slots.give(poll=True)
-        await asyncio.sleep(60)
+        await elapse(60)
         assert len(scene.beats) == 5 + LINGER
         await scene.heartbeat.close()
 
@@ -135,9 +135,9 @@ def test_urgent_wake_brings_the_next_beat_at_once() -> None:
     async def play() -> None:
         scene = Scene()
         scene.heartbeat.wake(urgent=False)
-        await asyncio.sleep(INTERVAL / 2)
+        await elapse(INTERVAL / 2)
         scene.heartbeat.wake(urgent=True)
-        await asyncio.sleep(INTERVAL / 10)
+        await elapse(INTERVAL / 10)
         assert scene.beats == [0.0, INTERVAL / 2]
         await scene.heartbeat.close()
 
@@ -150,9 +150,9 @@ def test_plain_wake_does_not_hurry_the_next_beat() -> None:
     async def play() -> None:
         scene = Scene()
         scene.heartbeat.wake(urgent=False)
-        await asyncio.sleep(INTERVAL / 2)
+        await elapse(INTERVAL / 2)
         scene.heartbeat.wake(urgent=False)
-        await asyncio.sleep(INTERVAL)
+        await elapse(INTERVAL)
         assert scene.beats == [0.0, INTERVAL]
         await scene.heartbeat.close()
 
@@ -166,7 +166,7 @@ def test_storm_of_urgent_wakes_is_bounded() -> None:
         scene = Scene()
         for _ in range(1000):
             scene.heartbeat.wake(urgent=True)
-            await asyncio.sleep(SHORTEST / 100)
+            await elapse(SHORTEST / 100)
         gaps = [later - earlier for earlier, later in pairwise(scene.beats)]
         assert 5 <= len(scene.beats) <= 11
         assert min(gaps) >= SHORTEST * 0.99
@@ -182,7 +182,7 @@ def test_server_that_fails_is_asked_ever_more_rarely(monkeypatch: pytest.MonkeyP
     async def play() -> None:
         scene = Scene(refused())
         scene.heartbeat.wake(urgent=False)
-        await asyncio.sleep(30)
+        await elapse(30)
         assert scene.beats == [0, 1, 3, 7, 12, 17, 22, 27]
         assert scene.beats[-1] - scene.beats[-2] == MOST
         assert (scene.server.is_out, scene.server.failures) == (True, 8)
@@ -198,7 +198,7 @@ def test_pauses_of_two_instances_differ(monkeypatch: pytest.MonkeyPatch) -> None
     async def play() -> None:
         scene = Scene(refused())
         scene.heartbeat.wake(urgent=False)
-        await asyncio.sleep(4)
+        await elapse(4)
         assert scene.beats == [0, 0.5, 1.5, 3.5]
         await scene.heartbeat.close()
 
@@ -211,14 +211,14 @@ def test_server_that_answers_again_is_back_with_its_next_beat() -> None:
     async def play() -> None:
         scene = Scene(refused())
         scene.heartbeat.wake(urgent=False)
-        await asyncio.sleep(10)
+        await elapse(10)
         assert scene.server.is_out
         scene.consul.answer = LEADER
         scene.heartbeat.wake(urgent=True)
-        await asyncio.sleep(SHORTEST * 2)
+        await elapse(SHORTEST * 2)
         assert (scene.server.is_out, scene.server.failures) == (False, 0)
         assert scene.server.leader == LEADER
-        await asyncio.sleep(INTERVAL)
+        await elapse(INTERVAL)
         assert scene.beats[-1] - scene.beats[-2] == pytest.approx(INTERVAL)
         await scene.heartbeat.close()
 
@@ -232,7 +232,7 @@ def test_failed_heartbeat_opens_the_circuit_with_its_reason() -> None:
         scene = Scene(refused())
         with capture_logs() as logged:
             scene.heartbeat.wake(urgent=False)
-            await asyncio.sleep(20)
+            await elapse(20)
         assert [(entry["event"], entry["reason"]) for entry in logged] == [
             ("server lost", "refused")
         ]
@@ -254,7 +254,7 @@ def test_heartbeats_are_counted_by_outcome(answer: str | Exception, outcome: str
         counter = metrics.HEARTBEATS.labels(scene.server.label, outcome)
         before = value_of(counter)
         scene.heartbeat.wake(urgent=False)
-        await asyncio.sleep(INTERVAL * 1.5)
+        await elapse(INTERVAL * 1.5)
         assert value_of(counter) - before == len(scene.beats)
         await scene.heartbeat.close()
 
@@ -268,10 +268,10 @@ def test_defect_in_a_beat_does_not_end_the_listening() -> None:
         scene = Scene(LookupError("a defect"))
         with capture_logs() as logged:
             scene.heartbeat.wake(urgent=False)
-            await asyncio.sleep(INTERVAL / 2)
+            await elapse(INTERVAL / 2)
         assert [entry["event"] for entry in logged] == ["heartbeat failed"]
         scene.consul.answer = LEADER
-        await asyncio.sleep(INTERVAL)
+        await elapse(INTERVAL)
         assert scene.server.leader == LEADER
         await scene.heartbeat.close()
 
@@ -288,7 +288,7 @@ def test_closed_heartbeat_asks_no_more() -> None:
         await asyncio.sleep(0)
         await scene.heartbeat.close()
         await scene.heartbeat.close()
-        await asyncio.sleep(60)
+        await elapse(60)
         assert len(scene.beats) <= 1
         assert len(asyncio.all_tasks()) == 1
 

@@ -2,7 +2,7 @@ import asyncio
 
 from consul_edge.core.address import Address, parse_server
 from consul_edge.upstream.names import INTERVAL, Names, resolve
-from tests.virtual import in_virtual_time, now
+from tests.virtual import elapse, in_virtual_time, now
 
 Pairs = list[tuple[Address, Address]]
 
@@ -127,11 +127,11 @@ def test_names_are_looked_at_again_and_again() -> None:
         follower, look_up = Follower(), Resolver(consul=["10.0.0.1"])
         names = Names([NAMED], follower, look_up=look_up)
         await names.start()
-        await asyncio.sleep(INTERVAL * 2.5)
+        await elapse(INTERVAL * 2.5)
         look_up.answers["consul"] = ["10.0.0.2"]
-        await asyncio.sleep(INTERVAL)
+        await elapse(INTERVAL)
         await names.close()
-        await asyncio.sleep(INTERVAL * 3)
+        await elapse(INTERVAL * 3)
         assert look_up.asked == [0, INTERVAL, INTERVAL * 2, INTERVAL * 3]
         assert follower.hosts == [["10.0.0.1"], ["10.0.0.2"]]
 
@@ -154,7 +154,7 @@ def test_follower_that_fails_does_not_end_the_following() -> None:
         await names.start()
         for last in (2, 3):
             look_up.answers["consul"] = [f"10.0.0.{last}"]
-            await asyncio.sleep(INTERVAL * 1.1)
+            await elapse(INTERVAL * 1.1)
         await names.close()
         assert len(calls) == 3
 

@@ -73,7 +73,9 @@ def create_app(settings: Settings) -> web.Application:
 
     async def upstream_life(_app: web.Application) -> AsyncIterator[None]:
         await upstream.start()
+        naming = asyncio.create_task(_learn_full_name(app[HOSTS]))
         yield
+        naming.cancel()
         await upstream.close()
 
     async def drain(_app: web.Application) -> None:
@@ -136,10 +138,15 @@ async def running(settings: Settings) -> AsyncIterator[web.Application]:
             await runner.cleanup()
 
 
+async def _learn_full_name(hosts: Hosts) -> None:
+    """Accept the machine's full name, too, once the resolver has told it."""
+    hosts.add(await asyncio.to_thread(socket.getfqdn))
+
+
 def own_names(settings: Settings) -> list[str]:
     """List the names of the listeners and of this machine."""
     machine = socket.gethostname()
-    names = [machine, machine.partition(".")[0], socket.getfqdn()]
+    names = [machine, machine.partition(".")[0]]
     return names + [listen.host for listen in settings.listen if listen.host]
 
 

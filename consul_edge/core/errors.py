@@ -32,12 +32,20 @@ class Refused(EdgeError):
 
 
 class LimitReached(EdgeError):
-    """Raised when one of the edge's own bounds is met (413, 414, 431, 503); *text* names it."""
+    """Raised when one of the edge's own bounds is met (413, 414, 431, 503)."""
 
-    def __init__(self, status: int, text: str) -> None:
-        """Say which limit, with the *status* for its kind."""
+    def __init__(self, status: int, limit: str, text: str) -> None:
+        """
+        Say which limit, with the *status* for its kind.
+
+        Args:
+            limit: The setting that is the bound, as metrics name it.
+
+            text: What happened; it names the setting, too.
+        """
         super().__init__(text)
         self.status = status
+        self.limit = limit
 
 
 class ServerFailed(EdgeError):

@@ -27,6 +27,9 @@ class Verdict(Enum):
     """This server will not, another one might."""
 
 
+JUDGED: Final = frozenset({429, 500})
+"""Statuses whose text matters; any other is final whatever it says."""
+
 READABLE_BYTES: Final = 4096
 """How much of an error's body is read to judge it: Consul's texts are a line."""
 
@@ -68,7 +71,7 @@ def judge(status: int, text: str) -> Verdict:
     >>> judge(500, "No path to datacenter").name
     'FINAL'
     """
-    if status not in (429, 500):
+    if status not in JUDGED:
         return Verdict.FINAL
     line = text.strip().lower()
     if status == 429:

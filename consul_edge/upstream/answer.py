@@ -3,14 +3,15 @@ One server's answer to one attempt: read whole if it is small, open if it is lar
 """
 
 import zlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 
 import aiohttp
 from multidict import CIMultiDictProxy
 
-from consul_edge.core.failover import READABLE_BYTES, Verdict, judge
+from consul_edge.core.failover import JUDGED, READABLE_BYTES, Verdict, judge
 from consul_edge.upstream.client import translate
 from consul_edge.upstream.servers import Server
+from consul_edge.upstream.slots import Lease
 
 WHOLE_BYTES = 1024 * 1024
 """Bodies up to this size are read whole: a server that dies in mid-answer then costs nothing."""
@@ -24,7 +25,7 @@ class Answer:
         response: aiohttp.ClientResponse,
         server: Server,
         timeout: aiohttp.ClientTimeout,
-        release: Callable[[], None],
+        lease: Lease,
     ) -> None:
         """
         Hold an answer whose head has arrived.
@@ -32,7 +33,7 @@ class Answer:
         Args:
             timeout: What bounds each silence in the body.
 
-            release: Called once when the connection is not needed any more.
+            lease: Given back when the connection is not needed any more.
         """
         self.server = server
         self.status = response.status
@@ -44,7 +45,7 @@ class Answer:
         self.verdict = Verdict.FINAL
         self._response = response
         self._timeout = timeout
-        self._release: Callable[[], None] | None = release
+        self._lease = lease
 
     async def read(self, *, most: int = WHOLE_BYTES) -> None:
         """
@@ -72,7 +73,7 @@ class Answer:
             raise
         self.body = parts[0] if len(parts) == 1 else b"".join(parts)
         self._finish()
-        if self.status in (429, 500):
+        if self.status in JUDGED:
             self.verdict = judge(self.status, self.text)
 
     @property
@@ -81,7 +82,10 @@ class Answer:
         body = self.body
         if self.headers.get("Content-Encoding", "").lower() == "gzip":
             # Bounded, and content with a part: it is read to be judged, not to be passed on.
-            body = zlib.decompressobj(wbits=31).decompress(body, READABLE_BYTES)
+            try:
+                body = zlib.decompressobj(wbits=31).decompress(body, READABLE_BYTES)
+            except zlib.error:
+                return ""
         return body[:READABLE_BYTES].decode("utf-8", "replace")
 
     async def chunks(self) -> AsyncIterator[bytes]:
@@ -113,6 +117,4 @@ class Answer:
 
     def _finish(self) -> None:
         self.is_open = False
-        if self._release is not None:
-            release, self._release = self._release, None
-            release()
+        self._lease.give()

@@ -99,6 +99,8 @@ class Client:
         """
         # yarl takes "#" for the start of a fragment; in a request line it is part of the path.
         url = URL(server.address.base + target.replace("#", "%23"), encoded=True)
+        if server.host is not None:
+            headers = [*headers, ("Host", server.host)]
         try:
             return await self._session(intent, server.address.socket).request(
                 method,

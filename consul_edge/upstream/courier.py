@@ -1,20 +1,25 @@
 """
-Carries one question to one server: which session, which time-outs, whose slots.
+Carries one question to one server: which session, which time-outs, whose connections.
 
 Nothing here decides: a failure is raised, an answer returned, and both go to whoever asked.
 """
 
-from collections.abc import AsyncIterable
+import asyncio
+from collections.abc import AsyncIterable, AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import aiohttp
 
 from consul_edge.core.blocking import patience
+from consul_edge.core.errors import LimitReached
+from consul_edge.core.failover import JUDGED
 from consul_edge.core.headers import Pairs
 from consul_edge.core.request import Call
 from consul_edge.upstream.answer import Answer
 from consul_edge.upstream.client import Body, Client, Intent
 from consul_edge.upstream.servers import Server
+from consul_edge.upstream.slots import Lease
 
 RESTORE_TIMEOUT = 600.0
 """Seconds for the answer to a write that streams: restoring a snapshot takes Consul long."""
@@ -22,8 +27,8 @@ RESTORE_TIMEOUT = 600.0
 HEARTBEAT_SHARE = 0.75
 """Of the read timeout, for a heartbeat; the first quarter makes a silent server suspect."""
 
-ERROR_STATUS = frozenset({429, 500})
-"""Answers that are judged by their text, and therefore read even where others are streamed."""
+HEARTBEAT_BYTES = 4096
+"""Far more than any leader's address."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,62 +39,77 @@ class Question:
     headers: Pairs
     body: bytes | None
 
+    @property
+    def is_short(self) -> bool:
+        """Whether an answer is expected at once: it neither waits nor streams."""
+        return self.call.poll is None and not self.call.endpoint.stream
+
 
 class Courier:
     """The only one who hands requests to the client's sessions."""
 
     def __init__(
-        self, client: Client, *, timeout: float, deadline: float, write_timeout: float
+        self,
+        client: Client,
+        *,
+        timeout: float,
+        deadline: float,
+        write_timeout: float,
+        max_connections: int,
     ) -> None:
         """
-        Fix the time-outs; all in seconds.
+        Fix the bounds; times in seconds.
 
         Args:
             timeout: For connecting, and three quarters of it for a heartbeat.
 
-            deadline: For each silence of a short read.
+            deadline: For each silence of a short read, and for a connection to become free.
 
             write_timeout: For the answer to a write.
+
+            max_connections: For short reads and writes at once.
         """
         self._client = client
         self._connect = timeout
+        self._deadline = deadline
         self._read = self._silence(deadline)
         self._stream = self._silence(None)
         self._write = self._silence(write_timeout)
         self._restore = self._silence(RESTORE_TIMEOUT)
         self._beat = aiohttp.ClientTimeout(total=timeout * HEARTBEAT_SHARE)
+        self._max_connections = max_connections
+        self._pool = asyncio.Semaphore(max_connections)
 
-    async def read(self, server: Server, question: Question, target: str) -> Answer:
+    async def read(self, server: Server, question: Question, target: str, lease: Lease) -> Answer:
         """
         Ask *server* for *target*, which may differ from the question's own in its wait.
+
+        Args:
+            lease: Of the server's connections; given back here on failure, else by the answer.
 
         Raises:
             ServerFailed: When there is no answer.
         """
         call = question.call
-        is_long = call.poll is not None or call.endpoint.stream
-        timeout = self._timeout(call)
-        server.slots.take(poll=is_long)
-        try:
-            response = await self._client.send(
-                server,
-                Intent.WATCH if is_long else Intent.READ,
-                call.method,
-                target,
-                question.headers,
-                question.body,
-                timeout,
-            )
-        except BaseException:
-            server.slots.give(poll=is_long)
-            raise
-        answer = Answer(response, server, timeout, lambda: server.slots.give(poll=is_long))
-        if not call.endpoint.stream or response.status in ERROR_STATUS:
+        if question.is_short:
+            async with self._in_pool(lease):
+                sent = Intent.READ, call.method, target, question.headers, question.body
+                answer = await self._send(server, lease, self._read, *sent)
+                await answer.read()
+                return answer
+        timeout = self._stream if call.poll is None else self._silence(patience(call.poll.wait))
+        sent = Intent.WATCH, call.method, target, question.headers, question.body
+        answer = await self._send(server, lease, timeout, *sent)
+        if not call.endpoint.stream or answer.status in JUDGED:
             await answer.read()
         return answer
 
     async def write(
-        self, server: Server, question: Question, stream: AsyncIterable[bytes] | None
+        self,
+        server: Server,
+        question: Question,
+        stream: AsyncIterable[bytes] | None,
+        lease: Lease,
     ) -> Answer:
         """
         Send a write to *server*, once.
@@ -97,25 +117,14 @@ class Courier:
         Raises:
             ServerFailed: When there is no answer; its ``sent`` says whether it may have arrived.
         """
+        call = question.call
         timeout = self._write if stream is None else self._restore
         body: Body = question.body if stream is None else stream
-        server.slots.take(poll=False)
-        try:
-            response = await self._client.send(
-                server,
-                Intent.WRITE,
-                question.call.method,
-                question.call.target,
-                question.headers,
-                body,
-                timeout,
-            )
-        except BaseException:
-            server.slots.give(poll=False)
-            raise
-        answer = Answer(response, server, timeout, lambda: server.slots.give(poll=False))
-        await answer.read()
-        return answer
+        async with self._in_pool(lease):
+            sent = Intent.WRITE, call.method, call.target, question.headers, body
+            answer = await self._send(server, lease, timeout, *sent)
+            await answer.read()
+            return answer
 
     async def leader(self, server: Server) -> str | None:
         """
@@ -127,21 +136,59 @@ class Courier:
         Raises:
             ServerFailed: When there is no answer.
         """
-        answer = await self._client.send(
-            server, Intent.WATCH, "GET", "/v1/status/leader", [], None, self._beat
-        )
-        async with answer:
-            text = (await answer.text()).strip()
+        # A heartbeat uses no connection of the budget: it must get through when that is spent.
+        lease = Lease.of_nobody()
+        target = "/v1/status/leader"
+        answer = await self._send(server, lease, self._beat, Intent.WATCH, "GET", target, [], None)
+        try:
+            await answer.read(most=HEARTBEAT_BYTES)
+        finally:
+            answer.close()
+        text = answer.text.strip()
         return text.strip('"') if answer.status == 200 and text.startswith('"') else None
 
     async def close(self) -> None:
         """Close every connection."""
         await self._client.close()
 
-    def _timeout(self, call: Call) -> aiohttp.ClientTimeout:
-        if call.poll is not None:
-            return self._silence(patience(call.poll.wait))
-        return self._stream if call.endpoint.stream else self._read
+    async def _send(
+        self,
+        server: Server,
+        lease: Lease,
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - aiohttp's several
+        intent: Intent,
+        method: str,
+        target: str,
+        headers: Pairs,
+        body: Body,
+    ) -> Answer:
+        try:
+            sending = self._client.send(server, intent, method, target, headers, body, timeout)
+            return Answer(await sending, server, timeout, lease)
+        except BaseException:
+            lease.give()
+            raise
+
+    @asynccontextmanager
+    async def _in_pool(self, lease: Lease) -> AsyncIterator[None]:
+        """Wait for one of ``pool.max_connections``, which all servers share."""
+        if self._pool.locked():
+            try:
+                async with asyncio.timeout(self._deadline):
+                    await self._pool.acquire()
+            except BaseException as error:
+                lease.give()
+                if not isinstance(error, TimeoutError):
+                    raise
+                limit = "consul.pool.max_connections"
+                text = f"{limit} ({self._max_connections}) are all in use"
+                raise LimitReached(503, limit, text) from None
+        else:
+            await self._pool.acquire()
+        try:
+            yield
+        finally:
+            self._pool.release()
 
     def _silence(self, seconds: float | None) -> aiohttp.ClientTimeout:
         return aiohttp.ClientTimeout(total=None, sock_connect=self._connect, sock_read=seconds)

@@ -61,9 +61,13 @@ class Heartbeat:
         if urgent:
             self._urgent.set()
 
+    def cancel(self) -> None:
+        """Stop listening, without waiting for the end of a beat."""
+        self._task.cancel()
+
     async def close(self) -> None:
         """Stop listening."""
-        self._task.cancel()
+        self.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
 
     async def _listen(self) -> None:

@@ -19,6 +19,9 @@ log = structlog.get_logger()
 INTERVAL = 15.0
 """Seconds between two looks at the names."""
 
+PATIENCE = 2.0
+"""Seconds that a resolver may take: the edge also starts while DNS is down."""
+
 Resolve = Callable[[str, int], Awaitable[list[str]]]
 
 
@@ -73,10 +76,11 @@ class Names:
 
     async def look(self) -> None:
         """Resolve every name; one that cannot be resolved keeps its last addresses."""
+        found = await asyncio.gather(*(self._resolve(address) for address in self._addresses))
         pairs = [
-            (address, found)
-            for address in self._addresses
-            for found in await self._resolve(address)
+            (address, one)
+            for address, several in zip(self._addresses, found, strict=True)
+            for one in several
         ]
         if pairs != self._last:
             self._last = pairs
@@ -86,8 +90,9 @@ class Names:
         if not address.is_name:
             return [address]
         try:
-            hosts = await self._look_up(address.host, address.port)
-        except OSError as error:
+            async with asyncio.timeout(PATIENCE):
+                hosts = await self._look_up(address.host, address.port)
+        except (OSError, TimeoutError) as error:
             log.warning("name cannot be resolved", server=address.name, error=str(error))
             # Unresolved, it stays as it is: connecting will say so again.
             return self._known.get(address, [address])

@@ -10,16 +10,22 @@ from typing import Any
 
 from consul_edge import metrics
 from consul_edge.core.blocking import longest_hold
+from consul_edge.core.errors import ServerFailed
 from consul_edge.core.request import Call
 from consul_edge.upstream.answer import Answer
 from consul_edge.upstream.budget import RetryBudget
 from consul_edge.upstream.courier import HEARTBEAT_SHARE, Courier
 from consul_edge.upstream.heartbeat import Heartbeat
 from consul_edge.upstream.servers import Server, Servers
+from consul_edge.upstream.slots import Lease
 
 ORPHAN_SECONDS = 40.0
 """How long a read that nobody waits for may go on: a follower gives up a stopped leader after
 36 s, and closing the connection earlier would not free it there."""
+
+
+WRITES_SECONDS = 15.0
+"""How long writes may still take when the edge shuts down: their clients may have left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +36,6 @@ class Limits:
     deadline: float
     max_retries: int
     retry_delay: float
-    max_connections: int
-    poll_limit: int
 
     @property
     def suspect_after(self) -> float:
@@ -39,21 +43,25 @@ class Limits:
         return self.timeout * (1 - HEARTBEAT_SHARE)
 
 
-@dataclass(slots=True)
 class Attempt:
     """One server being asked."""
 
-    server: Server
-    began: float
-    leaders_seen: int
-    was_out: bool
-    suspected: bool = False
-    counted: bool = False
+    __slots__ = ("_is_counted", "began", "leaders_seen", "lease", "server", "suspected", "was_out")
+
+    def __init__(self, server: Server, lease: Lease, began: float) -> None:
+        """Note the server as it is now, to see later what has changed."""
+        self.server = server
+        self.lease = lease
+        self.began = began
+        self.leaders_seen = server.leaders_seen
+        self.was_out = server.is_out
+        self.suspected = False
+        self._is_counted = False
 
     def count(self, status: str) -> None:
         """Count it once: a silent attempt stays a time-out even if its answer comes at last."""
-        if not self.counted:
-            self.counted = True
+        if not self._is_counted:
+            self._is_counted = True
             self.server.count(status)
 
 
@@ -69,7 +77,8 @@ class Rotation:
         self.now = asyncio.get_running_loop().time
         self.budget = RetryBudget()
         self.orphans: set[asyncio.Task[Any]] = set()
-        """Reads and writes that go on although nobody waits for them."""
+        """Reads that go on although nobody waits for them."""
+        self._writes: set[asyncio.Task[Any]] = set()
         self._heartbeats: dict[Server, Heartbeat] = {}
         servers.wake = self.wake
 
@@ -92,6 +101,13 @@ class Rotation:
         """Take a server's heartbeat now."""
         self.listen(server).wake(urgent=True)
 
+    def failed(self, server: Server, error: ServerFailed) -> None:
+        """Conclude from a failed attempt: out if it could not be reached, else suspect."""
+        if error.sent:
+            self.wake(server)
+        else:
+            self.servers.lost(server, error.reason)
+
     def leave(self, task: asyncio.Task[Answer], attempt: Attempt, call: Call) -> None:
         """
         Let go of an attempt that nobody waits for any more.
@@ -102,25 +118,34 @@ class Rotation:
         task.add_done_callback(_discard)
         if task.done():
             return
-        slots = attempt.server.slots
         if call.poll is not None:
-            slots.abandon(longest_hold(call.poll.wait) - (self.now() - attempt.began))
+            waited = self.now() - attempt.began
+            attempt.lease.abandon(longest_hold(call.poll.wait) - waited)
         elif not call.endpoint.stream and not attempt.server.is_out:
-            self._adopt(task)
+            self.orphans.add(task)
+            task.add_done_callback(self.orphans.discard)
             timer = asyncio.get_running_loop().call_later(ORPHAN_SECONDS, task.cancel)
             task.add_done_callback(lambda _: timer.cancel())
             return
+        attempt.lease.give()
         task.cancel()
 
     async def finish(self, work: Coroutine[Any, Any, Answer]) -> Answer:
-        """Do *work* to its end, also when the caller is cancelled."""
+        """Do *work*, a write, to its end, also when the caller is cancelled."""
         task = asyncio.create_task(work)
-        self._adopt(task)
+        self._writes.add(task)
+        task.add_done_callback(self._writes.discard)
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
             task.add_done_callback(_discard)
             raise
+
+    def forget(self, server: Server) -> None:
+        """Stop listening to a server that is gone."""
+        heartbeat = self._heartbeats.pop(server, None)
+        if heartbeat is not None:
+            heartbeat.cancel()
 
     def drain(self) -> None:
         """Have every parked poll answered with its current value."""
@@ -128,17 +153,16 @@ class Rotation:
         self.servers.announce()
 
     async def close(self) -> None:
-        """Stop listening, break off what nobody waits for, close all connections."""
+        """Finish the writes under way, break off the rest, close all connections."""
+        if self._writes:
+            await asyncio.wait(self._writes, timeout=WRITES_SECONDS)
         for heartbeat in self._heartbeats.values():
             await heartbeat.close()
-        for task in self.orphans:
+        left = (*self.orphans, *self._writes)
+        for task in left:
             task.cancel()
-        await asyncio.gather(*self.orphans, return_exceptions=True)
+        await asyncio.gather(*left, return_exceptions=True)
         await self.courier.close()
-
-    def _adopt(self, task: asyncio.Task[Any]) -> None:
-        self.orphans.add(task)
-        task.add_done_callback(self.orphans.discard)
 
 
 Candidates = Callable[[], tuple[Server, ...]]

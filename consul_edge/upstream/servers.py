@@ -28,7 +28,13 @@ class Server:
     """One Consul server, or one address of a name that has several."""
 
     def __init__(
-        self, address: Address, slots: Slots, *, label: str, tls_name: str | None
+        self,
+        address: Address,
+        slots: Slots,
+        *,
+        label: str,
+        tls_name: str | None,
+        host: str | None = None,
     ) -> None:
         """
         Describe a server that is presumed well.
@@ -42,11 +48,14 @@ class Server:
                 of several that a name stands for.
 
             tls_name: The name to ask for and to check in its certificate; None: the host.
+
+            host: What to say in ``Host``; None: the address.
         """
         self.address = address
         self.name = address.name
         self.label = label
         self.tls_name = tls_name
+        self.host = host
         self.slots = slots
         self.is_out = False
         self.failures = 0
@@ -91,15 +100,16 @@ class Servers:
             wake: Called when a server should be looked at now.
         """
         self.wake = wake
+        self.active = servers[0]
         self._news: asyncio.Future[None] | None = None
         self.replace(servers, last_resort)
 
     def replace(self, servers: Sequence[Server], last_resort: Sequence[Server] = ()) -> None:
         """Follow a change of the names' addresses; the active server stays while it is there."""
-        active = getattr(self, "active", None)
         self._servers = tuple(servers)
         self._all = (*self._servers, *last_resort)
-        self.active: Server = active if active in self._all else self._all[0]
+        if self.active not in self._all:
+            self.active = self._all[0]
         self._show()
 
     def __iter__(self) -> Iterator[Server]:

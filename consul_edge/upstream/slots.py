@@ -20,8 +20,8 @@ class Slots:
         Args:
             limit: Connections of every kind together, abandoned ones included.
 
-            poll_limit: How many of them may be parked blocking queries, so that these leave room
-                for reads and writes.
+            poll_limit: How many of them may be blocking queries, parked or abandoned, so that
+                these leave room for reads and writes.
 
             now: A monotonic clock.
         """
@@ -43,24 +43,50 @@ class Slots:
 
     def has_room(self, *, poll: bool) -> bool:
         """Tell whether one more connection may be opened."""
-        if poll and self.polls >= self.poll_limit:
-            return False
-        return self.short + self.polls + self.abandoned < self.limit
+        long = self.polls + self.abandoned
+        return self.short + long < self.limit and not (poll and long >= self.poll_limit)
 
-    def take(self, *, poll: bool) -> None:
-        """Count one more connection in use."""
+    def lease(self, *, poll: bool) -> "Lease":
+        """Count one more connection in use, room or not: whoever asks has looked before."""
         if poll:
             self.polls += 1
         else:
             self.short += 1
+        return Lease(self, poll=poll)
 
-    def give(self, *, poll: bool) -> None:
-        """Count one less."""
-        if poll:
-            self.polls -= 1
+    def charge(self, seconds: float) -> None:
+        """Count a connection that was closed here for as long as the server may still hold it."""
+        heapq.heappush(self._abandoned, self._now() + seconds)
+
+
+class Lease:
+    """One connection in use; given back once, however often that is said."""
+
+    __slots__ = ("_is_poll", "_slots")
+
+    def __init__(self, slots: Slots | None, *, poll: bool) -> None:
+        """Hold what *slots* has counted."""
+        self._slots = slots
+        self._is_poll = poll
+
+    @classmethod
+    def of_nobody(cls) -> "Lease":
+        """Make one that counts nowhere."""
+        return cls(None, poll=False)
+
+    def give(self) -> None:
+        """Count the connection as free."""
+        slots, self._slots = self._slots, None
+        if slots is None:
+            return
+        if self._is_poll:
+            slots.polls -= 1
         else:
-            self.short -= 1
+            slots.short -= 1
 
     def abandon(self, seconds: float) -> None:
-        """Charge a connection that was closed here for as long as the server may still hold it."""
-        heapq.heappush(self._abandoned, self._now() + seconds)
+        """Count it as free here, and as held over there for *seconds*."""
+        slots = self._slots
+        self.give()
+        if slots is not None and seconds > 0:
+            slots.charge(seconds)

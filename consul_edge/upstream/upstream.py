@@ -5,7 +5,6 @@ Here settings become sessions and servers, and here is decided which servers a q
 """
 
 import asyncio
-import math
 import ssl
 from collections.abc import AsyncIterable, Callable
 from pathlib import Path
@@ -13,9 +12,8 @@ from pathlib import Path
 from consul_edge import metrics
 from consul_edge.config import Secret, Settings
 from consul_edge.core.address import Address
-from consul_edge.core.blocking import patience
 from consul_edge.core.endpoints import Treatment
-from consul_edge.core.errors import EdgeError, LimitReached
+from consul_edge.core.errors import EdgeError
 from consul_edge.core.request import Call
 from consul_edge.upstream.answer import Answer
 from consul_edge.upstream.client import Client
@@ -62,7 +60,6 @@ class Upstream:
         )
         self.rotation = Rotation(_courier(settings), self.servers, _limits(settings))
         self._names = Names((*consul.servers, *self._last), self._follow)
-        self._pool = asyncio.Semaphore(consul.pool.max_connections)
 
     async def start(self) -> None:
         """Resolve names; take a first heartbeat, for later ones to differ from."""
@@ -82,21 +79,13 @@ class Upstream:
         Raises:
             EdgeError: As ``Read.answer`` has them.
         """
-        call = question.call
-        candidates = self.candidates(call)
-        if call.poll is not None:
-            seconds = patience(call.poll.wait)
+        read = Read(self.rotation, question, self.candidates(question.call))
+        if question.is_short:
+            self.rotation.budget.earn()
+        elif question.call.poll is not None:
             with metrics.BLOCKING_CLIENTS.track_inprogress():
-                return await Read(self.rotation, question, candidates, patience=seconds).answer()
-        if call.endpoint.stream:
-            return await Read(self.rotation, question, candidates, patience=math.inf).answer()
-        self.rotation.budget.earn()
-        await self._enter_pool()
-        try:
-            seconds = self.rotation.limits.deadline
-            return await Read(self.rotation, question, candidates, patience=seconds).answer()
-        finally:
-            self._pool.release()
+                return await read.answer()
+        return await read.answer()
 
     async def write(self, question: Question, stream: AsyncIterable[bytes] | None) -> Answer:
         """
@@ -105,7 +94,7 @@ class Upstream:
         The write goes on to its end also when the caller is cancelled: its client has left, and
         half a write is worse than one whose answer nobody reads.
         """
-        writing = self._write(question, stream)
+        writing = write(self.rotation, question, stream, self.candidates(question.call))
         # A stream comes from the client: without it there is nothing to go on with.
         return await (writing if stream is not None else self.rotation.finish(writing))
 
@@ -115,26 +104,6 @@ class Upstream:
         if is_pinned(call, rotate_agent_reads=rotate):
             return lambda: (self.local_agent,)
         return self.servers.candidates
-
-    async def _write(self, question: Question, stream: AsyncIterable[bytes] | None) -> Answer:
-        await self._enter_pool()
-        try:
-            return await write(self.rotation, question, stream, self.candidates(question.call))
-        finally:
-            self._pool.release()
-
-    async def _enter_pool(self) -> None:
-        if not self._pool.locked():
-            await self._pool.acquire()
-            return
-        limits = self.rotation.limits
-        try:
-            async with asyncio.timeout(limits.deadline):
-                await self._pool.acquire()
-        except TimeoutError:
-            metrics.LIMITS_REACHED.labels("consul.pool.max_connections").inc()
-            text = f"consul.pool.max_connections ({limits.max_connections}) are all in use"
-            raise LimitReached(503, text) from None
 
     def _server(self, configured: Address, address: Address) -> Server:
         if address not in self._known:
@@ -146,7 +115,11 @@ class Upstream:
                 now=asyncio.get_running_loop().time,
             )
             tls_name = consul.tls.server_name or (configured.host if configured.is_name else None)
-            self._known[address] = Server(address, slots, label=configured.name, tls_name=tls_name)
+            # Virtual hosts and certificates know the name, not the address it stands for now.
+            host = _host(configured) if configured.host != address.host else None
+            self._known[address] = Server(
+                address, slots, label=configured.name, tls_name=tls_name, host=host
+            )
         return self._known[address]
 
     def _follow(self, pairs: list[tuple[Address, Address]]) -> None:
@@ -154,6 +127,11 @@ class Upstream:
         listed = dict.fromkeys(self._server(*pair) for pair in pairs if pair[0] not in self._last)
         last = dict.fromkeys(self._server(*pair) for pair in pairs if pair[0] in self._last)
         self.servers.replace(list(listed), [server for server in last if server not in listed])
+        kept = {self.local_agent, *self.servers}
+        for address, server in list(self._known.items()):
+            if server not in kept:
+                del self._known[address]
+                self.rotation.forget(server)
 
 
 def is_pinned(call: Call, *, rotate_agent_reads: bool) -> bool:
@@ -162,6 +140,12 @@ def is_pinned(call: Call, *, rotate_agent_reads: bool) -> bool:
     if endpoint.treatment is Treatment.LOCAL:
         return not (call.is_read and (endpoint.cluster or rotate_agent_reads))
     return endpoint.pinned_write and not call.is_read
+
+
+def _host(address: Address) -> str:
+    """Render a Host header, without a port where that is the scheme's own."""
+    own = {"http": 80, "https": 443}.get(address.scheme)
+    return address.host if address.port == own else f"{address.host}:{address.port}"
 
 
 def _courier(settings: Settings) -> Courier:
@@ -177,6 +161,7 @@ def _courier(settings: Settings) -> Courier:
         timeout=consul.timeout,
         deadline=consul.deadline,
         write_timeout=consul.write_timeout,
+        max_connections=consul.pool.max_connections,
     )
 
 
@@ -187,8 +172,6 @@ def _limits(settings: Settings) -> Limits:
         deadline=consul.deadline,
         max_retries=consul.max_retries,
         retry_delay=consul.retry_delay,
-        max_connections=consul.pool.max_connections,
-        poll_limit=settings.watch.max_per_server,
     )
 
 

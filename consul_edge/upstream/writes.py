@@ -9,10 +9,11 @@ That is certain in two cases alone: the connection failed before a byte was sent
 import asyncio
 from collections.abc import AsyncIterable
 
-from consul_edge.core.errors import EdgeError, LimitReached, NoServer, ServerFailed
+from consul_edge.core.errors import EdgeError, ServerFailed
 from consul_edge.core.failover import Verdict
 from consul_edge.upstream.answer import Answer
 from consul_edge.upstream.courier import Question
+from consul_edge.upstream.failures import Failures
 from consul_edge.upstream.rotation import Candidates, Rotation
 
 
@@ -35,25 +36,24 @@ async def write(
 
         LimitReached: When every server has all its connections in use; nothing was done.
     """
-    failures: dict[str, str] = {}
-    fallback: Answer | None = None
+    failures = Failures()
     begun = _Begun(stream) if stream is not None else None
     for round_ in range(rotation.limits.max_retries + 1):
         if round_:
             await asyncio.sleep(rotation.limits.retry_delay)
         for server in candidates():
             if not server.slots.has_room(poll=False):
-                failures[server.name] = "has all its connections in use"
+                failures.note_full(server, poll=False)
                 continue
+            lease = server.slots.lease(poll=False)
             try:
-                answer = await rotation.courier.write(server, question, begun)
+                answer = await rotation.courier.write(server, question, begun, lease)
             except ServerFailed as error:
                 server.count("timeout" if error.timed_out else "failure")
+                rotation.failed(server, error)
                 if error.sent:
-                    rotation.wake(server)
                     raise _ambiguous(error) from error
-                rotation.servers.lost(server, error.reason)
-                failures[server.name] = error.reason
+                failures.note(server, error.reason)
                 continue
             if answer.verdict is not Verdict.NO_LEADER or (begun is not None and begun.is_begun):
                 server.count("success" if answer.verdict is Verdict.FINAL else "failure")
@@ -61,10 +61,10 @@ async def write(
                 return answer
             server.count("failure")
             rotation.wake(server)
-            fallback = answer
-    if fallback is not None:
-        return fallback
-    raise _nobody(failures)
+            failures.note_answer(server, answer)
+    if failures.error is None:
+        raise failures.to_error()
+    return failures.error
 
 
 class _Begun:
@@ -86,9 +86,3 @@ class _Begun:
 def _ambiguous(error: ServerFailed) -> EdgeError:
     text = f"{error}; whether the write was carried out is not known, and it was not repeated"
     return EdgeError(text)
-
-
-def _nobody(failures: dict[str, str]) -> EdgeError:
-    if all("connections in use" in reason for reason in failures.values()):
-        return LimitReached(503, "consul.connections_per_server is reached at every server")
-    return NoServer(failures)

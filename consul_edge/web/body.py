@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator
 
 from aiohttp import web
 
-from consul_edge import metrics
 from consul_edge.core.errors import BadRequest, LimitReached
 
 WHOLE_BYTES = 1024 * 1024
@@ -72,5 +71,6 @@ async def _next(request: web.Request) -> bytes:
 
 
 def _too_large(most: int) -> LimitReached:
-    metrics.LIMITS_REACHED.labels("limits.body_bytes").inc()
-    return LimitReached(413, f"the body is larger than limits.body_bytes ({most})")
+    return LimitReached(
+        413, "limits.body_bytes", f"the body is larger than limits.body_bytes ({most})"
+    )

@@ -13,7 +13,8 @@ from typing import Final
 
 from consul_edge.core.errors import Refused
 
-MOST_REMEMBERED = 1000
+MOST_REMEMBERED, LONGEST_REMEMBERED = 1000, 300
+"""Hosts that are accepted without another look: how many, and of how many characters."""
 
 
 _HOST: Final = re.compile(r"(?:\[([^\[\]]+)\]|([^\[\]]*?))(?::[0-9]*)?")
@@ -26,6 +27,10 @@ class Hosts:
         """Accept *names*, in any case, beside loopback names and IP literals."""
         self._names = {name.lower().rstrip(".") for name in names} - {""} | {"localhost"}
         self._accepted: set[str] = set()
+
+    def add(self, name: str) -> None:
+        """Accept one more name."""
+        self._names.add(name.lower().rstrip("."))
 
     def check(self, host: str) -> None:
         """
@@ -42,7 +47,7 @@ class Hosts:
                 f"the Host {host[:200]!r} is not served here: expected an IP address,"
                 " a loopback name or a name from allowed_hosts",
             )
-        if len(self._accepted) < MOST_REMEMBERED:
+        if len(self._accepted) < MOST_REMEMBERED and len(host) <= LONGEST_REMEMBERED:
             self._accepted.add(host)
 
     def _is_accepted(self, host: str) -> bool:

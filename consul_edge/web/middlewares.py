@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 import structlog
 from aiohttp import hdrs, web
+from aiohttp.http import SERVER_SOFTWARE
 from aiohttp.typedefs import Handler
 from prometheus_client import Counter
 
@@ -49,26 +50,33 @@ def check(request: web.Request) -> None:
     Raises:
         EdgeError: 400, 403, 421, 431 or 508, with the reason.
     """
-    settings = request.app[SETTINGS]
-    size = sum(len(name) + len(value) + 4 for name, value in request.raw_headers)
-    if size + len(request.raw_path) > settings.limits.head_bytes + len(request.method) + 12:
-        metrics.LIMITS_REACHED.labels("limits.head_bytes").inc()
-        raise LimitReached(
-            431, f"the head is larger than limits.head_bytes ({settings.limits.head_bytes})"
-        )
     if request.version not in VERSIONS:
         major, minor = request.version
         raise BadRequest(f"HTTP/{major}.{minor} is not spoken here: expected HTTP/1.0 or HTTP/1.1")
     if request.method == hdrs.METH_CONNECT:
         raise Refused(405, "CONNECT is not served here: this is no forward proxy")
+    most = request.app[SETTINGS].limits.head_bytes
+    if head_bytes(request) > most:
+        limit = "limits.head_bytes"
+        raise LimitReached(431, limit, f"the head is larger than {limit} ({most})")
+    headers = request.headers
     check_host(request)
-    own = via(request.app[INSTANCE])
-    if any(own in value for value in request.headers.getall(hdrs.VIA, ())):
-        raise Refused(
-            508, "this request has been here before: consul.servers leads back to this edge"
-        )
+    if headers.get(hdrs.TRANSFER_ENCODING, "chunked").strip().lower() != "chunked":
+        raise BadRequest("a Transfer-Encoding other than chunked is not understood here")
+    if hdrs.VIA in headers:
+        own = via(request.app[INSTANCE])
+        if any(own in value for value in headers.getall(hdrs.VIA)):
+            raise Refused(508, "this request was here before: consul.servers leads back here")
     if request.method not in PLAIN_METHODS:
         check_site(request)
+
+
+def head_bytes(request: web.Request) -> int:
+    """Count the bytes of a request's head, without the first line's method and version."""
+    size = len(request.raw_path)
+    for name, value in request.raw_headers:
+        size += len(name) + len(value) + 4
+    return size
 
 
 def check_host(request: web.Request) -> None:
@@ -84,7 +92,7 @@ def check_host(request: web.Request) -> None:
     for host in hosts:
         allowed.check(host)
     if not request.raw_path.startswith(("/", "*")):
-        allowed.check(urlsplit(request.raw_path).netloc)
+        allowed.check(_authority(request.raw_path))
 
 
 def check_site(request: web.Request) -> None:
@@ -95,14 +103,23 @@ def check_site(request: web.Request) -> None:
             403, f"a {request.method} from another site is refused (Sec-Fetch-Site: {site[:20]})"
         )
     origin = request.headers.get(hdrs.ORIGIN)
-    if origin is not None and urlsplit(origin).netloc != request.headers.get(hdrs.HOST):
+    if origin is not None and _authority(origin) != request.headers.get(hdrs.HOST):
         raise Refused(
             403, f"a {request.method} from another site is refused (Origin: {origin[:200]})"
         )
 
 
+def _authority(url: str) -> str:
+    try:
+        return urlsplit(url).netloc
+    except ValueError:
+        raise BadRequest(f"{url[:100]!r} is no URL") from None
+
+
 def render_error(error: EdgeError) -> web.Response:
     """Render an error as Consul renders its own: plain text, one line."""
+    if isinstance(error, LimitReached):
+        metrics.LIMITS_REACHED.labels(error.limit).inc()
     response = web.Response(status=error.status, text=f"consul-edge: {error}")
     if error.status in (400, 413, 431):
         # What is left of the request cannot be told from the next one, or is not worth reading.
@@ -148,6 +165,7 @@ _durations = {
 
 async def tidy(_request: web.Request, response: web.StreamResponse) -> None:
     """Take away the headers that aiohttp adds and Consul did not send."""
-    response.headers.popall(hdrs.SERVER, None)
+    if response.headers.get(hdrs.SERVER) == SERVER_SOFTWARE:
+        del response.headers[hdrs.SERVER]
     if response.get(UNTYPED):
         response.headers.popall(hdrs.CONTENT_TYPE, None)

@@ -3,6 +3,7 @@ The protocol of a client's connection: aiohttp's, with the edge's own words for 
 parsed.
 """
 
+import asyncio
 import re
 from typing import Final
 
@@ -22,8 +23,41 @@ log = structlog.get_logger()
 _QUOTE: Final = re.compile(r"\n|\bb?['\"]")
 
 
+HEAD_SECONDS = 60.0
+"""How long a client may take over the head of a request."""
+
+
 class EdgeProtocol(web.RequestHandler):
     """Parses requests; a broken one gets a clear 4xx, and its connection is closed."""
+
+    _head_timer: asyncio.TimerHandle | None = None
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what came; a head that was begun must be complete within ``HEAD_SECONDS``."""
+        super().data_received(data)
+        if self._current_request is not None or self._messages:
+            self._stop_head_timer()
+        elif self._head_timer is None and self.transport is not None:
+            loop = asyncio.get_running_loop()
+            self._head_timer = loop.call_later(HEAD_SECONDS, self._head_is_late)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Forget the connection."""
+        self._stop_head_timer()
+        super().connection_lost(exc)
+
+    def _stop_head_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _head_is_late(self) -> None:
+        self._head_timer = None
+        if self._current_request is None and self.transport is not None:
+            text = f"consul-edge: the head of the request was not there within {HEAD_SECONDS:.0f}s"
+            head = f"HTTP/1.1 408 Request Timeout\r\nContent-Length: {len(text)}"
+            self.transport.write(f"{head}\r\nConnection: close\r\n\r\n{text}".encode())
+            self.force_close()
 
     def handle_error(
         self,

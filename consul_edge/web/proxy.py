@@ -2,6 +2,8 @@
 The proxy for Consul's own API: status, headers and body are Consul's (promise 1).
 """
 
+import asyncio
+
 from aiohttp import hdrs, web
 from multidict import CIMultiDict
 
@@ -19,6 +21,10 @@ CALL = web.RequestKey("call", Call)
 
 UNTYPED = web.ResponseKey("untyped", bool)
 """Whether Consul gave its answer no Content-Type; aiohttp would add one."""
+
+
+STALL = 300.0
+"""Seconds that a client may stop reading in the middle of its answer."""
 
 
 class Proxy:
@@ -126,9 +132,13 @@ class Proxy:
         try:
             await response.prepare(request)
             if answer.body:
-                await response.write(answer.body)
+                await _write(response, answer.body)
             async for chunk in answer.chunks():
-                await response.write(chunk)
+                await _write(response, chunk)
+        except TimeoutError:
+            # The client stopped reading: it holds a connection to Consul that others need.
+            if request.transport is not None:
+                request.transport.abort()
         except ServerFailed:
             if not self._upstream.rotation.is_draining:
                 # Half an answer must not look like a whole one.
@@ -139,6 +149,11 @@ class Proxy:
             self._endless.discard(answer)
             answer.close()
         return response
+
+
+async def _write(response: web.StreamResponse, chunk: bytes) -> None:
+    async with asyncio.timeout(STALL):
+        await response.write(chunk)
 
 
 def origin_form(target: str) -> str:

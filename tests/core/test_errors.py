@@ -16,7 +16,7 @@ STATUSES = {
     "the root": (EdgeError("x"), 500),
     "a bad request": (BadRequest("x"), 400),
     "a refusal": (Refused(421, "x"), 421),
-    "a limit": (LimitReached(503, "x"), 503),
+    "a limit": (LimitReached(503, "a.limit", "x"), 503),
     "a failed server": (ServerFailed("a:1", "refused", sent=False), 500),
     "no server": (NoServer({"a:1": "refused"}), 500),
     "a configuration": (ConfigError([]), 500),

@@ -84,7 +84,7 @@ def test_well_server_is_left_in_peace_after_some_quiet_beats() -> None:
 
 def carry_poll(server: Server) -> None:
     """Have a blocking query parked at the server."""
-    server.slots.take(poll=True)
+    server.slots.lease(poll=True)
 
 
 def lose_leader(server: Server) -> None:
@@ -118,10 +118,10 @@ def test_poll_that_ends_lets_the_listening_end() -> None:
 
     async def play() -> None:
         scene = Scene()
-        scene.server.slots.take(poll=True)
+        lease = scene.server.slots.lease(poll=True)
         scene.heartbeat.wake(urgent=False)
         await elapse(INTERVAL * 4.5)
-        scene.server.slots.give(poll=True)
+        lease.give()
         await elapse(60)
         assert len(scene.beats) == 5 + LINGER
         await scene.heartbeat.close()
@@ -283,7 +283,7 @@ def test_closed_heartbeat_asks_no_more() -> None:
 
     async def play() -> None:
         scene = Scene()
-        scene.server.slots.take(poll=True)
+        scene.server.slots.lease(poll=True)
         scene.heartbeat.wake(urgent=False)
         await asyncio.sleep(0)
         await scene.heartbeat.close()

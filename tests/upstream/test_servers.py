@@ -244,8 +244,8 @@ def test_gauges_show_the_servers_as_they_are_when_scraped() -> None:
     """Several addresses of one name are one series: up while any is, its connections added."""
     one, other = (make_server(name, label="many.unit.test:8500") for name in "pq")
     servers = Servers([one, other])
-    one.slots.take(poll=True)
-    other.slots.take(poll=True)
+    one.slots.lease(poll=True)
+    other.slots.lease(poll=True)
     label = "many.unit.test:8500"
 
     up = metrics.UPSTREAM_UP.labels(label)

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consul_edge.upstream.slots import Slots
+from consul_edge.upstream.slots import Lease, Slots
 
 
 class Clock:
@@ -32,8 +32,8 @@ def test_new_server_has_room_for_both_kinds(*, poll: bool) -> None:
 def test_polls_at_their_limit_leave_room_for_short_ones() -> None:
     """Parked blocking queries never take the last connection away from reads and writes."""
     slots, _ = make()
-    slots.take(poll=True)
-    slots.take(poll=True)
+    slots.lease(poll=True)
+    slots.lease(poll=True)
     assert (slots.has_room(poll=True), slots.has_room(poll=False)) == (False, True)
 
 
@@ -41,7 +41,7 @@ def test_all_connections_in_use_leave_no_room() -> None:
     """The limit counts every kind together."""
     slots, _ = make()
     for poll in (True, False, False, False):
-        slots.take(poll=poll)
+        slots.lease(poll=poll)
     assert (slots.has_room(poll=True), slots.has_room(poll=False)) == (False, False)
     assert (slots.polls, slots.short) == (1, 3)
 
@@ -50,16 +50,18 @@ def test_all_connections_in_use_leave_no_room() -> None:
 def test_connection_given_back_makes_room_again(*, poll: bool) -> None:
     """What ends is not counted any more."""
     slots, _ = make(limit=1, poll_limit=1)
-    slots.take(poll=poll)
+    lease = slots.lease(poll=poll)
     assert not slots.has_room(poll=poll)
-    slots.give(poll=poll)
+    lease.give()
     assert slots.has_room(poll=poll)
+    lease.give()
+    assert (slots.polls, slots.short) == (0, 0), "given back once, however often that is said"
 
 
 def test_abandoned_poll_is_charged_until_consul_lets_it_go() -> None:
     """Closing a poll frees nothing at Consul until its wait has ended."""
     slots, clock = make(limit=1)
-    slots.abandon(70.75)
+    slots.charge(70.75)
     clock.now += 70.5
     assert (slots.abandoned, slots.has_room(poll=False)) == (1, False)
     clock.now += 0.25
@@ -70,7 +72,7 @@ def test_abandoned_polls_end_in_the_order_of_their_times() -> None:
     """A long one that was abandoned first does not keep shorter ones charged."""
     slots, clock = make()
     for seconds in (300.0, 10.0, 60.0):
-        slots.abandon(seconds)
+        slots.charge(seconds)
     counts = []
     for now in (105.0, 111.0, 161.0, 401.0):
         clock.now = now
@@ -78,17 +80,18 @@ def test_abandoned_polls_end_in_the_order_of_their_times() -> None:
     assert counts == [3, 2, 1, 0]
 
 
-def test_abandoned_polls_do_not_count_as_parked() -> None:
-    """They take connections, but not the places of polls that somebody waits for."""
-    slots, _ = make(limit=4, poll_limit=1)
-    slots.abandon(60.0)
-    assert slots.has_room(poll=True)
+def test_abandoned_polls_take_the_places_of_polls_and_not_of_reads() -> None:
+    """Clients that park and leave cannot take the connections that reads and writes need."""
+    slots, _ = make(limit=4, poll_limit=2)
+    for _ in range(2):
+        slots.lease(poll=True).abandon(600.0)
+    assert (slots.has_room(poll=True), slots.has_room(poll=False)) == (False, True)
 
 
 def test_poll_abandoned_after_its_time_is_not_charged() -> None:
     """A query whose bound has passed already is held by nobody."""
     slots, _ = make(limit=1)
-    slots.abandon(-3.0)
+    slots.lease(poll=True).abandon(-3.0)
     assert (slots.abandoned, slots.has_room(poll=False)) == (0, True)
 
 
@@ -98,12 +101,14 @@ def test_taking_only_where_there_is_room_keeps_every_bound(
 ) -> None:
     """Whatever comes and goes, connections stay within the limit and polls within theirs."""
     slots, clock = make(limit=5, poll_limit=3)
+    polls: list[Lease] = []
     for kind, passes in steps:
-        if kind == "abandon" and slots.polls:
-            slots.give(poll=True)
-            slots.abandon(10.0)
+        if kind == "abandon" and polls:
+            polls.pop().abandon(10.0)
         elif kind != "abandon" and slots.has_room(poll=kind == "poll"):
-            slots.take(poll=kind == "poll")
+            lease = slots.lease(poll=kind == "poll")
+            if kind == "poll":
+                polls.append(lease)
         clock.now += 4.0 if passes else 0.0
         assert slots.short + slots.polls + slots.abandoned <= 5
-        assert slots.polls <= 3
+        assert slots.polls + slots.abandoned <= 3

@@ -224,7 +224,7 @@ async def test_edge_pointed_at_itself_refuses_instead_of_looping() -> None:
         async with edge_over(relay.server, LISTEN=f"{address}:8510") as house:
             status, body = await asyncio.to_thread(_get, address)
             assert status == 508
-            assert b"consul.servers leads back to this edge" in body
+            assert b"consul.servers leads back here" in body
             assert house.rotation.servers.active.slots.short == 0
 
 

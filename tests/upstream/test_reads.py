@@ -241,3 +241,12 @@ async def test_client_leaves_its_read_is_finished_and_the_connection_kept() -> N
         assert server.slots.short == 1
         fault.lift()
         await eventually(lambda: server.slots.short == 0, "the read finished")
+
+
+async def test_stream_without_a_leader_is_asked_elsewhere() -> None:
+    """An error is judged by its text also where answers are streamed."""
+    first, second = small(), small()
+    async with first.running() as one, second.running() as two, edge_over(one, two) as edge:
+        first.faults.answer(500, "No cluster leader", path="/v1/snapshot")
+        answer = await edge.ask("GET", "/v1/snapshot")
+        assert answer.header("X-Consul-Edge-Server") == name(two)

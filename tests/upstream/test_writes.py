@@ -169,3 +169,63 @@ async def test_chunked_small_body_arrives_with_its_length() -> None:
         (seen,) = standin.seen.of("PUT")
         assert seen.headers["Content-Length"] == "5"
         assert seen.body == SMALL
+
+
+async def test_client_left_the_write_still_finds_the_next_server() -> None:
+    """A write whose client has left goes on to its end, over as many servers as it needs."""
+    first, second = small(), small()
+    async with first.running() as one, second.running() as two, edge_over(one, two) as edge:
+        first.faults.depose(hold=0.5)
+        _, writer = await asyncio.open_connection(edge.address, 8510)
+        head = b"PUT /v1/kv/left HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\n"
+        writer.write(head + SMALL)
+        await eventually(lambda: first.seen.of("PUT"), "the first asked")
+        writer.transport.abort()
+        await eventually(lambda: second.seen.of("PUT"), "the second asked")
+        await eventually(lambda: second.seen.of("PUT")[0].complete, "the body received")
+
+
+async def test_edge_shuts_down_a_left_write_is_finished_first() -> None:
+    """Also at the end, what a client left behind is done and not cut off."""
+    standin = small()
+    async with standin.running() as one:
+        async with edge_over(one) as edge:
+            fault = standin.faults.delay(0.3, method="PUT")
+            _, writer = await asyncio.open_connection(edge.address, 8510)
+            head = b"PUT /v1/kv/left HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\n"
+            writer.write(head + SMALL)
+            await fault.met.wait()
+            writer.transport.abort()
+        async with edge_over(one) as edge:
+            assert (await edge.ask("GET", "/v1/kv/left?raw")).body == SMALL
+
+
+async def test_streamed_write_without_a_leader_is_not_begun_again() -> None:
+    """A stream whose body was begun cannot be repeated: Consul's own 500 is the answer."""
+    first, second = small(), small()
+    async with first.running() as one, second.running() as two, edge_over(one, two) as edge:
+        first.faults.answer(500, "No cluster leader", method="PUT")
+        answer = await edge.ask("PUT", "/v1/snapshot", body=LARGE)
+        assert (answer.status, answer.body) == (500, b"No cluster leader")
+        assert second.seen.of("PUT") == []
+
+
+async def test_nobody_leads_the_writes_answer_is_consuls_own() -> None:
+    """After all rounds a write without a leader ends with the words of Consul."""
+    standin = small()
+    settings = {"CONSUL__MAX_RETRIES": "1", "CONSUL__RETRY_DELAY": "10ms"}
+    async with standin.running() as one, edge_over(one, **settings) as edge:
+        standin.faults.depose()
+        answer = await edge.ask("PUT", "/v1/kv/once", body=SMALL)
+        assert (answer.status, answer.body) == (500, b"No cluster leader")
+        assert len(standin.seen.of("PUT")) == 2
+
+
+async def test_streamed_body_keeps_its_length() -> None:
+    """A large body whose length is known is sent on with it, not in chunks."""
+    standin = small()
+    async with standin.running() as one, edge_over(one) as edge:
+        await edge.ask("PUT", "/v1/snapshot", body=LARGE)
+        (seen,) = standin.seen.of("PUT")
+        assert seen.headers.get("Content-Length") == str(len(LARGE))
+        assert "Transfer-Encoding" not in seen.headers

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import pytest
 
 from consul_edge.demo.standin import StandIn
+from consul_edge.web import protocol
 from tests.house import House, edge_over
 from tests.processes import fresh_address
 from tests.relay import Relay
@@ -131,6 +132,20 @@ CASES = [
         "DELETE from another site",
     ),
     Bad(
+        "write-of-no-origin",
+        b"PUT /v1/kv/a HTTP/1.1\r\nOrigin: http://[\r\nContent-Length: 0\r\n" + HOST + END,
+        400,
+        "'http://[' is no URL",
+    ),
+    Bad(
+        "unknown-coding",
+        b"PUT /v1/kv/a HTTP/1.1\r\n"
+        + HOST
+        + b"Transfer-Encoding: gzip, chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+        400,
+        "a Transfer-Encoding other than chunked",
+    ),
+    Bad(
         "large-body",
         b"PUT /v1/kv/a HTTP/1.1\r\n" + HOST + b"Content-Length: 99999999999\r\n\r\n",
         413,
@@ -203,6 +218,27 @@ async def test_bytes_behind_a_refused_body_are_never_taken_for_a_request(
     answer = await house.bytes(head, hidden)
     assert answer.count(b"HTTP/1.1 ") == 1
     assert standin.seen.of("PUT") == []
+
+
+async def test_head_that_is_never_finished_is_told_so(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client that begins a request and stops is let go, and told why."""
+    monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.05)
+    answer = await house.bytes(b"GET /v1/kv/a HTTP/1.1\r\nHost: local")
+    assert answer.startswith(b"HTTP/1.1 408 Request Timeout\r\n")
+
+
+async def test_idle_connection_is_not_taken_for_a_slow_head(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between two requests a connection may be idle for long."""
+    monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.0)
+    reader, writer = await asyncio.open_connection(house.address, 8510)
+    for _ in range(3):
+        writer.write(b"GET /-/healthy HTTP/1.1\r\n" + HOST + b"\r\n")
+        assert (await reader.readuntil(b"healthy\n")).startswith(b"HTTP/1.1 200 OK")
+    writer.close()
 
 
 async def test_streamed_body_beyond_the_limit_is_broken_off(standin: StandIn) -> None:

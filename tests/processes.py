@@ -29,6 +29,12 @@ RUNNING: Final[set["Process"]] = set()
 CLAIM_PORT: Final = 8599
 """Holding it on the last address of a network claims that network for this test run."""
 
+HOSTS: Final = 240
+"""Addresses of a network that are given out, in turn."""
+
+OUR_PORTS: Final = (8300, 8301, 8500, 8501, 8510)
+"""Where Consul, relays and the edge listen."""
+
 TAIL_LINES: Final = 15
 
 
@@ -212,12 +218,25 @@ def _network() -> str:
     raise AssertionError("unreachable")
 
 
-_hosts = cycle(range(11, 251))
+_hosts = cycle(range(11, 11 + HOSTS))
 
 
 def fresh_address() -> str:
-    """Give a loopback address (Linux has all of 127/8) not given out for 240 calls."""
-    return f"{_network()}.{next(_hosts)}"
+    """Give a loopback address (Linux has all of 127/8) on which none of our programs listens."""
+    addresses = (f"{_network()}.{next(_hosts)}" for _ in range(HOSTS))
+    return next(filter(_is_unused, addresses))
+
+
+def _is_unused(address: str) -> bool:
+    """Whether nothing that was given the address before is still there: some live for long."""
+    for port in OUR_PORTS:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((address, port))
+            except OSError:
+                return False
+    return True
 
 
 def free_port(address: str = "127.0.0.1") -> int:

@@ -14,7 +14,8 @@ from consul_edge.upstream.servers import Server
 from consul_edge.upstream.slots import Lease
 
 WHOLE_BYTES = 1024 * 1024
-"""Bodies up to this size are read whole: a server that dies in mid-answer then costs nothing."""
+"""Bodies up to this size are held whole, in both directions: a server that dies in mid-answer, or
+is not there, then costs nothing but another attempt."""
 
 
 class Answer:

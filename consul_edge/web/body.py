@@ -11,9 +11,7 @@ from collections.abc import AsyncIterator
 from aiohttp import web
 
 from consul_edge.core.errors import BadRequest, LimitReached
-
-WHOLE_BYTES = 1024 * 1024
-"""Bodies up to this size are held: a second server can be asked if the first is not there."""
+from consul_edge.upstream.answer import WHOLE_BYTES
 
 SILENCE = 60.0
 """Seconds that a client may pause in the middle of its body."""

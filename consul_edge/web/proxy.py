@@ -22,7 +22,6 @@ CALL = web.RequestKey("call", Call)
 UNTYPED = web.ResponseKey("untyped", bool)
 """Whether Consul gave its answer no Content-Type; aiohttp would add one."""
 
-
 STALL = 300.0
 """Seconds that a client may stop reading in the middle of its answer."""
 
@@ -140,7 +139,7 @@ class Proxy:
             if request.transport is not None:
                 request.transport.abort()
         except ServerFailed:
-            if not self._upstream.rotation.is_draining:
+            if not (call.endpoint.endless and self._upstream.rotation.is_draining):
                 # Half an answer must not look like a whole one.
                 if request.transport is not None:
                     request.transport.abort()

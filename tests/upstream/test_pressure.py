@@ -242,11 +242,13 @@ async def test_rounds_are_as_many_as_configured() -> None:
     settings = {"CONSUL__MAX_RETRIES": "3", "CONSUL__RETRY_DELAY": "10ms"}
     async with standin.running() as one, edge_over(one, **settings) as edge:
         await eventually(lambda: edge.rotation.servers.active.leader, "a first heartbeat")
-        await standin.refuse()
-        assert (await edge.ask("GET", READ)).status == 500
         labels = {"server": one.removeprefix("http://"), "status": "failure"}
         metric = "consul_server_fallback_total"
-        assert await asyncio.to_thread(sample, edge.base, metric, **labels) == 4
+        # A port may have served an earlier test of this process: only the difference counts.
+        before = await asyncio.to_thread(sample, edge.base, metric, **labels)
+        await standin.refuse()
+        assert (await edge.ask("GET", READ)).status == 500
+        assert await asyncio.to_thread(sample, edge.base, metric, **labels) - before == 4
 
 
 async def test_server_reached_by_name_is_told_its_name() -> None:

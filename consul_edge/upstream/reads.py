@@ -36,8 +36,19 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.1, 1.0
 class Read:
     """The race of attempts for one question."""
 
-    def __init__(self, rotation: Rotation, question: Question, candidates: Candidates) -> None:
-        """Prepare to ask *candidates*, anew in each round."""
+    def __init__(
+        self,
+        rotation: Rotation,
+        question: Question,
+        candidates: Candidates,
+        begun: tuple[asyncio.Task[Answer], Attempt] | None = None,
+    ) -> None:
+        """
+        Prepare to ask *candidates*, anew in each round.
+
+        Args:
+            begun: An attempt that is under way, or has ended without settling it.
+        """
         self._rotation = rotation
         self._limits = rotation.limits
         self._question = question
@@ -57,6 +68,11 @@ class Read:
         self._may_hedge = self._is_short
         self._trouble_since = self._began if self._is_short else math.inf
         self._last_word_until: float | None = None
+        if begun is not None:
+            task, attempt = begun
+            self._began = self._trouble_since = attempt.began
+            self._attempts[task] = attempt
+            self._asked.add(attempt.server)
 
     async def answer(self) -> Answer:
         """
@@ -68,10 +84,7 @@ class Read:
             LimitReached: When every server has all its connections in use.
         """
         try:
-            answer = self._ask_next()
-            if self._is_short and self._attempts:
-                # The common case: one answer, long before anybody becomes suspicious.
-                await asyncio.wait(self._attempts, timeout=self._limits.suspect_after)
+            answer = None if self._attempts else self._ask_next()
             while answer is None:
                 answer = self._take_done() or self._react()
                 if answer is None:

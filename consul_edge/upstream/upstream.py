@@ -20,7 +20,7 @@ from consul_edge.upstream.client import Client
 from consul_edge.upstream.courier import Courier, Question
 from consul_edge.upstream.credentials import Credentials, FileSecret
 from consul_edge.upstream.names import Names
-from consul_edge.upstream.reads import Read
+from consul_edge.upstream.quick import read
 from consul_edge.upstream.rotation import Candidates, Limits, Rotation
 from consul_edge.upstream.servers import Server, Servers
 from consul_edge.upstream.slots import Slots
@@ -79,13 +79,13 @@ class Upstream:
         Raises:
             EdgeError: As ``Read.answer`` has them.
         """
-        read = Read(self.rotation, question, self.candidates(question.call))
+        reading = read(self.rotation, question, self.candidates(question.call))
         if question.is_short:
             self.rotation.budget.earn()
         elif question.call.poll is not None:
             with metrics.BLOCKING_CLIENTS.track_inprogress():
-                return await read.answer()
-        return await read.answer()
+                return await reading
+        return await reading
 
     async def write(self, question: Question, stream: AsyncIterable[bytes] | None) -> Answer:
         """

@@ -304,10 +304,10 @@ async def test_reset_read_has_its_servers_heartbeat_taken(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A broken connection makes a server suspect: it is asked at once who leads."""
-    standin = small()
-    async with standin.running() as one, edge_over(one) as edge:
+    one, two = small(), small()
+    async with one.running() as first, two.running() as second, edge_over(first, second) as edge:
         woken: list[object] = []
         monkeypatch.setattr(edge.rotation, "wake", woken.append)
-        standin.faults.reset(Moment.READ, path=READ, times=2)
+        one.faults.reset(Moment.READ, path=READ)
         assert (await edge.ask("GET", READ)).status == 200
         assert edge.rotation.servers.active in woken

@@ -27,6 +27,10 @@ RESTORE_TIMEOUT = 600.0
 HEARTBEAT_SHARE = 0.75
 """Of the read timeout, for a heartbeat; the first quarter makes a silent server suspect."""
 
+QUEUE_SHARE = 0.5
+"""Of the deadline, for a connection to become free: what waits longer is told which bound it met
+rather than that its server was silent."""
+
 HEARTBEAT_BYTES = 4096
 """Far more than any leader's address."""
 
@@ -174,7 +178,7 @@ class Courier:
         """Wait for one of ``pool.max_connections``, which all servers share."""
         if self._pool.locked():
             try:
-                async with asyncio.timeout(self._deadline):
+                async with asyncio.timeout(self._deadline * QUEUE_SHARE):
                     await self._pool.acquire()
             except BaseException as error:
                 lease.give()

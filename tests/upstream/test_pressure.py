@@ -203,6 +203,21 @@ async def test_pool_is_full_the_next_read_waits_its_turn() -> None:
                 assert fault.hits == 2
 
 
+async def test_pool_stays_full_the_waiting_read_is_told_so() -> None:
+    """A read for which no connection becomes free in time is refused with the setting's name."""
+    standin = small()
+    settings = {"CONSUL__POOL__MAX_CONNECTIONS": "1", "CONSUL__DEADLINE": "600ms"}
+    async with standin.running() as one, edge_over(one, **settings) as edge:
+        fault = standin.faults.hang(path=READ)
+        async with firing(edge) as fire:
+            await fire(READ)
+            await fault.met.wait()
+            answer = await edge.ask("GET", "/v1/catalog/nodes")
+            text = "consul-edge: consul.pool.max_connections (1) are all in use"
+            assert (answer.status, answer.body.decode()) == (503, text)
+            fault.lift()
+
+
 async def test_connections_are_all_in_use_a_write_says_which_bound() -> None:
     """A write that finds no connection is refused with the setting's name, and counted."""
     standin = small()

@@ -63,7 +63,7 @@ class Pool(Section, frozen=True, kw_only=True):
     """At once; who comes later waits.  More help only if the servers keep up."""
 
     keepalive_connections: MaybeNone = 20
-    """Kept open while idle; fewer cost a handshake now and then, more cost the servers files."""
+    """Kept open while idle, for reads and for polls each; more cost the servers files."""
 
     keepalive_expiry: SecondsOrZero = 30.0
     """Seconds before an idle one is closed; below the idle limit of whatever stands between."""
@@ -107,7 +107,8 @@ class Consul(Section, frozen=True, kw_only=True):
     """Where node-local calls and session/create go; None: the first server."""
 
     agent_reads: AgentReads = "members"
-    """Which reads of /v1/agent/ may go to any server: those that mean the cluster, all, none."""
+    """Which reads of /v1/agent/ may go to any server: those that mean the cluster, or all; deny
+    answers every one of them 403."""
 
     timeout: Seconds = 2.0
     """Seconds to the response head of one attempt of a short read; then the next server is asked

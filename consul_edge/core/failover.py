@@ -56,6 +56,10 @@ _LOST_LEADER: Final = (
     "rpc error making call: session shutdown",
     "rpc error making call: connection reset",
     "rpc error making call: i/o deadline",
+    # Go's own words for a broken connection: "write tcp 10.0.0.1:1->10.0.0.2:8300: broken pipe".
+    "rpc error making call: read tcp ",
+    "rpc error making call: write tcp ",
+    "rpc error making call: dial tcp ",
 )
 
 _TOO_MANY_CONNECTIONS: Final = "too many concurrent connections"

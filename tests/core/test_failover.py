@@ -21,6 +21,9 @@ LOST_LEADER = (
     "rpc error making call: EOF",
     "rpc error making call: stream closed",
     "rpc error making call: session shutdown",
+    "rpc error making call: write tcp 10.0.0.1:33829->10.0.0.2:8300: write: broken pipe",
+    "rpc error making call: read tcp 10.0.0.1:3->10.0.0.2:8300: read: connection reset by peer",
+    "rpc error making call: dial tcp 10.0.0.2:8300: connect: connection refused",
 )
 
 CLIENT_MADE = {

@@ -186,8 +186,10 @@ class TestSchema:
             "consul",
             "consul.pool",
             "consul.tls",
+            "cache",
             "watch",
             "limits",
+            "admin",
             "log",
         } == set(SECTIONS)
 

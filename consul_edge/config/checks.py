@@ -14,6 +14,7 @@ from consul_edge.config.schema import SETTINGS
 from consul_edge.config.settings import Settings
 from consul_edge.core.address import Address, is_same_place
 from consul_edge.core.errors import Problem
+from consul_edge.core.sizes import render_size
 
 _PAIRS = (
     ("tls.cert", "tls.key"),
@@ -35,6 +36,7 @@ def check(settings: Settings, sources: Mapping[str, str], bad: set[str]) -> Iter
     yield from _files(settings, sources)
     yield from _pairs(settings, sources, bad)
     yield from _budget(settings, sources, bad)
+    yield from _entry_size(settings, sources, bad)
     yield from _itself(settings, sources)
 
 
@@ -42,10 +44,13 @@ def _files(settings: Settings, sources: Mapping[str, str]) -> Iterator[Problem]:
     for path, setting in SETTINGS.items():
         file = attrgetter(path)(settings)
         if setting.kind.file and file is not None:
-            wrong = _unreadable(file, folder=setting.kind.file == "folder")
+            if setting.kind.file == "new file":
+                wrong, what = _unwritable(file), "file in a folder that can be written"
+            else:
+                wrong = _unreadable(file, folder=setting.kind.file == "folder")
+                what = f"readable {setting.kind.file}"
             if wrong:
-                expected = f"expected a readable {setting.kind.file}: {wrong}"
-                yield Problem(sources[path], path, str(file), expected)
+                yield Problem(sources[path], path, str(file), f"expected a {what}: {wrong}")
 
 
 def _unreadable(file: Path, *, folder: bool) -> str:
@@ -57,6 +62,16 @@ def _unreadable(file: Path, *, folder: bool) -> str:
     if stat.S_ISDIR(mode) != folder:
         return "Not a directory" if folder else "Is a directory"
     return "" if os.access(file, os.R_OK) else "Permission denied"
+
+
+def _unwritable(file: Path) -> str:
+    """Say why *file* cannot be replaced by a new one, nor read again if it is there."""
+    wrong = _unreadable(file.parent, folder=True)
+    if wrong:
+        return wrong
+    if not os.access(file.parent, os.W_OK | os.X_OK):
+        return "Permission denied"
+    return _unreadable(file, folder=False) if file.exists() else ""
 
 
 def _pairs(settings: Settings, sources: Mapping[str, str], bad: set[str]) -> Iterator[Problem]:
@@ -83,6 +98,22 @@ def _budget(settings: Settings, sources: Mapping[str, str], bad: set[str]) -> It
     else:
         expected = f"expected less than the {connections} of {other}: the rest is for reads"
         yield Problem(sources[path], path, watches, expected)
+
+
+def _entry_size(
+    settings: Settings, sources: Mapping[str, str], bad: set[str]
+) -> Iterator[Problem]:
+    path, other = "cache.max_entry_bytes", "cache.max_bytes"
+    one, together = settings.cache.max_entry_bytes, settings.cache.max_bytes
+    if one <= together or {path, other} & bad:
+        return
+    # The one that was set is the one to mend.
+    if sources[path] == "default":
+        expected = f"expected at least the {render_size(one)} of {path}"
+        yield Problem(sources[other], other, render_size(together), expected)
+    else:
+        expected = f"expected at most the {render_size(together)} of {other}"
+        yield Problem(sources[path], path, render_size(one), expected)
 
 
 def _itself(settings: Settings, sources: Mapping[str, str]) -> Iterator[Problem]:

@@ -69,8 +69,27 @@ class Kind:
 
     secret: bool = False
 
-    file: Literal["", "file", "folder"] = ""
-    """What must be there, readable, under the path that is the value."""
+    mapping: bool = False
+    """Whether the file holds the many as a mapping: ``read`` gets an Item for each key."""
+
+    same_by: Callable[[Any], object] = lambda item: item
+    """By what two of many are the same, so that one of them is one too many."""
+
+    file: Literal["", "file", "folder", "new file"] = ""
+    """What must be there, readable, under the path that is the value; a new file is one that can
+    be written and need not be there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One key of a setting that is a mapping, as YAML holds it."""
+
+    key: object
+
+    value: object
+
+    where: str
+    """File and line."""
 
 
 def optional(kind: Kind) -> Kind:
@@ -99,8 +118,8 @@ def whole(least: int) -> Kind:
     return Kind(read, read_text, int)
 
 
-def duration(*, zero: bool) -> Kind:
-    """Make the kind of durations, with or without the one of no length."""
+def duration(*, zero: bool, within: tuple[float, float] | None = None) -> Kind:
+    """Make the kind of durations, with or without the one of no length, or only *within* two."""
 
     def read(value: object) -> float:
         try:
@@ -111,6 +130,9 @@ def duration(*, zero: bool) -> Kind:
         if seconds < 0 or (seconds == 0 and not zero):
             least = "of 0s or more" if zero else "of more than 0s"
             raise ValueError(f"expected a duration {least}, such as 2s or 500ms")
+        if within is not None and not within[0] <= seconds <= within[1]:
+            least, most = map(render_duration, within)
+            raise ValueError(f"expected a duration from {least} to {most}")
         return seconds
 
     return Kind(read, read, render_duration)
@@ -164,7 +186,8 @@ def _from_text(parse: Callable[[str], object]) -> Callable[[object], object]:
     return read
 
 
-def _texts(parse: Callable[[str], object], show: Callable[[Any], object] = str) -> Kind:
+def texts(parse: Callable[[str], object], show: Callable[[Any], object] = str) -> Kind:
+    """Make the kind of what *parse* makes of a text, which YAML must hold as one."""
     return Kind(_from_text(parse), parse, show)
 
 
@@ -210,11 +233,12 @@ def _secret(text: str) -> Secret:
 
 BOOLEAN: Final = Kind(_boolean, _boolean_text, bool)
 SERVER: Final = replace(
-    _texts(parse_server, _show_server), with_tls=_texts(_server_over_tls, _show_server)
+    texts(parse_server, _show_server), with_tls=texts(_server_over_tls, _show_server)
 )
-LISTEN: Final = _texts(parse_listen, _show_listen)
-HOST: Final = _texts(_host)
-SERVER_NAME: Final = _texts(_server_name)
-FILE: Final = replace(_texts(_path), file="file")
-FOLDER: Final = replace(_texts(_path), file="folder")
-SECRET: Final = replace(_texts(_secret), secret=True)
+LISTEN: Final = texts(parse_listen, _show_listen)
+HOST: Final = texts(_host)
+SERVER_NAME: Final = texts(_server_name)
+FILE: Final = replace(texts(_path), file="file")
+NEW_FILE: Final = replace(texts(_path), file="new file")
+FOLDER: Final = replace(texts(_path), file="folder")
+SECRET: Final = replace(texts(_secret), secret=True)

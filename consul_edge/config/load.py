@@ -9,12 +9,12 @@ source it is the file, and the secret is what holds while the file is empty.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from consul_edge.config.checks import check
-from consul_edge.config.kinds import Kind
+from consul_edge.config.kinds import Item, Kind
 from consul_edge.config.schema import SETTINGS, build, mask
 from consul_edge.config.settings import Settings
 from consul_edge.config.sources import Given, Rank, read_environment, read_flags
@@ -22,7 +22,7 @@ from consul_edge.config.yaml_file import read_file
 from consul_edge.core.errors import ConfigError, Problem
 
 _TLS: Final = "consul.tls.enabled"
-_TWINS: Final = ("consul.token", "consul.auth")
+_TWINS: Final = ("consul.token", "consul.auth", "admin.token")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,10 +108,15 @@ class _Reader:
         found: list[object] = []
         for number, item in enumerate(items):
             suffix = f"[{number}]" if len(items) > 1 else ""
-            one = self._one(given, kind, item, suffix)
-            if one in found:
-                self._problem(given, suffix, item, "expected each only once")
-            elif one is not _NOTHING:
+            place = given
+            if isinstance(item, Item):
+                suffix, place = f".{item.key}", replace(given, where=item.where)
+            one = self._one(place, kind, item, suffix)
+            if one is _NOTHING:
+                continue
+            if kind.same_by(one) in map(kind.same_by, found):
+                self._problem(place, suffix, item, "expected each only once")
+            else:
                 found.append(one)
         return tuple(found)
 
@@ -126,7 +131,7 @@ class _Reader:
 
     def _problem(self, given: Given, suffix: str, value: object, expected: str) -> None:
         self.bad.add(given.path)
-        shown = mask(given.path, value)
+        shown = mask(given.path, value.value if isinstance(value, Item) else value)
         self._problems.append(Problem(given.where, given.path + suffix, shown, expected))
 
 

@@ -1,6 +1,7 @@
 """Settings as YAML that could be loaded again, each value with its source, secrets masked."""
 
 from operator import attrgetter
+from typing import Any
 
 import yaml
 
@@ -28,12 +29,13 @@ def render(loaded: Loaded) -> str:
 
 
 def show(path: str, value: object) -> object:
-    """Turn the *value* of a setting into what a file would hold: text, number, Boolean, list."""
+    """Turn the *value* of a setting into what a file would hold, made of YAML's own kinds."""
     kind = SETTINGS[path].kind
     if value is None:
         return None
     if isinstance(value, tuple):
-        return [kind.show(item) for item in value]
+        shown: list[Any] = [kind.show(item) for item in value]
+        return dict(shown) if kind.mapping else shown
     return kind.show(value)
 
 

@@ -113,4 +113,7 @@ def mask(path: str, value: object) -> object:
         return value if len(value) <= _SHOWN_CHARACTERS else f"{value[:_SHOWN_CHARACTERS]}..."
     if isinstance(value, list):
         return [mask(path, item) for item in value[:5]]
+    if isinstance(value, dict) and setting:
+        inner = list(value.items())[:5]
+        return {mask(path, key): mask(f"{path}.{key}", item) for key, item in inner}
     return "{...}" if isinstance(value, dict) else value

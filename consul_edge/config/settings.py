@@ -12,13 +12,15 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from consul_edge.config import kinds
+from consul_edge.config import cache_kinds, kinds
 from consul_edge.core.address import Address, Listen, parse_listen, parse_server
+from consul_edge.core.rules import EndpointRule
 
 Count = Annotated[int, kinds.whole(1)]
 MaybeNone = Annotated[int, kinds.whole(0)]
 Seconds = Annotated[float, kinds.duration(zero=False)]
 SecondsOrZero = Annotated[float, kinds.duration(zero=True)]
+Wait = Annotated[float, kinds.duration(zero=False, within=(1.0, 600.0))]
 Bytes = Annotated[int, kinds.size(1)]
 Switch = Annotated[bool, kinds.BOOLEAN]
 Server = Annotated[Address | None, kinds.optional(kinds.SERVER)]
@@ -28,10 +30,15 @@ Hosts = Annotated[tuple[str, ...], kinds.many(kinds.HOST)]
 ServerName = Annotated[str | None, kinds.optional(kinds.SERVER_NAME)]
 File = Annotated[Path | None, kinds.optional(kinds.FILE)]
 Folder = Annotated[Path | None, kinds.optional(kinds.FOLDER)]
+NewFile = Annotated[Path | None, kinds.optional(kinds.NEW_FILE)]
 MaybeSecret = Annotated[kinds.Secret | None, kinds.optional(kinds.SECRET)]
 AgentReads = Annotated[
     Literal["members", "rotate", "deny"], kinds.choice("members", "rotate", "deny")
 ]
+CacheMode = Annotated[Literal["live", "strict"], kinds.choice("live", "strict")]
+KvPrefixes = Annotated[tuple[str, ...], kinds.many(cache_kinds.KV_PREFIX)]
+EndpointRules = Annotated[tuple[EndpointRule, ...], kinds.many(cache_kinds.RULE)]
+Targets = Annotated[tuple[str, ...], kinds.many(cache_kinds.TARGET)]
 Level = Annotated[
     Literal["debug", "info", "warning", "error"],
     kinds.choice("debug", "info", "warning", "error"),
@@ -152,11 +159,56 @@ class Consul(Section, frozen=True, kw_only=True):
     tls: ConsulTls = ConsulTls()
 
 
+class Cache(Section, frozen=True, kw_only=True):
+    """Which answers are kept, for how long, and how many."""
+
+    mode: CacheMode = "live"
+    """Whether default-mode reads may be answered by an entry that is proven fresh; strict: only
+    ?stale, ?cached and blocking queries ever are answered from memory."""
+
+    ttl: SecondsOrZero = 1.0
+    """Seconds that an entry without a watch answers default-mode reads; 0: never."""
+
+    max_entries: Count = 10_000
+
+    max_bytes: Bytes = 256 * 2**20
+    """Of all entries together."""
+
+    max_entry_bytes: Bytes = 32 * 2**20
+    """Of one entry; what is larger is passed on and not kept."""
+
+    stale_if_error: SecondsOrZero = 24 * 3600.0
+    """Seconds since its last proof that an entry of catalog or health, or below stale_kv, is
+    given out while no server can be asked; 0: never."""
+
+    stale_kv: KvPrefixes = ()
+    """Decoded KV keys and what they begin: may be given out stale; no locks may live there."""
+
+    endpoints: EndpointRules = ()
+    """What is treated otherwise than the table of endpoints says."""
+
+    warm: Targets = ()
+    """Request targets fetched and watched from the start."""
+
+    snapshot: NewFile = None
+    """File for the entries, so that they outlive a restart while no server can be asked."""
+
+
 class Watch(Section, frozen=True, kw_only=True):
     """Blocking queries that the edge keeps pending."""
 
     max_per_server: Count = 110
     """At one server; what is left of connections_per_server remains for reads and writes."""
+
+    wait: Wait = 30.0
+    """Seconds that one round asks Consul to wait for a change.  Rights are asked anew with each
+    round: shorter shows revoked ones sooner and costs more rounds."""
+
+    idle: Seconds = 600.0
+    """Seconds without a reader after which a watch may end."""
+
+    refresh_interval: SecondsOrZero = 1.0
+    """Least seconds between two rounds of a watch on a whole table, which wakes all the time."""
 
 
 class Limits(Section, frozen=True, kw_only=True):
@@ -167,6 +219,20 @@ class Limits(Section, frozen=True, kw_only=True):
 
     body_bytes: Bytes = 512 * 2**20
     """Of a request's body; 413 beyond.  Snapshots are restored through it."""
+
+
+class Admin(Section, frozen=True, kw_only=True):
+    """Who may flush and inspect the caches."""
+
+    token: MaybeSecret = None
+    """Bearer token of the admin calls; None: one is made at the start.  Beside token_file it is
+    what holds while the file is empty."""
+
+    token_file: File = None
+    """File with that; the two are to each other as those of consul."""
+
+    trust_loopback: Switch = False
+    """Whether callers from this machine need none: only where no other proxy stands here."""
 
 
 class Log(Section, frozen=True, kw_only=True):
@@ -198,8 +264,12 @@ class Settings(Section, frozen=True, kw_only=True):
 
     consul: Consul = Consul()
 
+    cache: Cache = Cache()
+
     watch: Watch = Watch()
 
     limits: Limits = Limits()
+
+    admin: Admin = Admin()
 
     log: Log = Log()

@@ -73,6 +73,12 @@ FLAGS: Final[Mapping[str, str]] = {
     "log.level": "--log-level",
 }
 
+ALIASES: Final[Mapping[str, str]] = {
+    "CONSUL_EDGE_ADMIN_TOKEN": "admin.token",
+    "CONSUL_EDGE_ADMIN_TOKEN_FILE": "admin.token_file",
+}
+"""Second names of ours, for what every deployment sets; the regular name goes before them."""
+
 _OWN: Final = {setting.variable: setting.path for setting in SETTINGS.values()}
 
 # Kubernetes puts these into every pod beside a Service called consul-edge.
@@ -90,8 +96,13 @@ def read_environment(env: Mapping[str, str]) -> tuple[list[Given], list[Problem]
         for name in [name for name in names if env.get(name)][:1]
     ]
     problems = []
+    given += [
+        Given(path, env[name], name, Rank.VARIABLE)
+        for name, path in ALIASES.items()
+        if env.get(name)
+    ]
     for name, value in sorted(env.items()):
-        if not name.startswith(PREFIX) or not value:
+        if not name.startswith(PREFIX) or not value or name in ALIASES:
             continue
         if name in _OWN:
             given.append(Given(_OWN[name], value, name, Rank.VARIABLE))

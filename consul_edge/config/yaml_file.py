@@ -11,6 +11,7 @@ from typing import Final
 
 import yaml
 
+from consul_edge.config.kinds import Item
 from consul_edge.config.schema import SECTIONS, SETTINGS, mask, suggest
 from consul_edge.config.sources import Given, Rank
 from consul_edge.core.errors import Problem
@@ -74,13 +75,29 @@ def _walk(
 def _leaf(
     file: Path, loader: yaml.SafeLoader, path: str, key: yaml.Node, node: yaml.Node
 ) -> Given | Problem:
+    setting = SETTINGS.get(path)
     try:
-        value = loader.construct_object(node, deep=True)
+        if setting and setting.kind.mapping and isinstance(node, yaml.MappingNode):
+            value: object = _items(file, loader, node)
+        else:
+            value = loader.construct_object(node, deep=True)
     except _UNFIT:
         return Problem(_where(file, node), path, node.tag, "expected a plain value without a tag")
-    if path in SETTINGS:
+    if setting:
         return Given(path, value, _where(file, key), Rank.FILE)
     return Problem(_where(file, key), path, mask(path, value), suggest(path))
+
+
+def _items(file: Path, loader: yaml.SafeLoader, node: yaml.MappingNode) -> list[Item]:
+    """Take a mapping apart: a dict would lose a key that stands twice, and the lines."""
+    return [
+        Item(
+            loader.construct_object(key, deep=True),
+            loader.construct_object(value, deep=True),
+            _where(file, key),
+        )
+        for key, value in node.value
+    ]
 
 
 def _where(file: Path, node: yaml.Node) -> str:

@@ -69,6 +69,9 @@ class Endpoint:
     endless: bool = False
     """A stream that ends only when its client leaves."""
 
+    private: bool = False
+    """Its answers hold secrets or depend on who asks: never kept, whatever an operator says."""
+
     since: str = "1.8"
     """The first Consul that has it, where that matters to the tests."""
 
@@ -111,10 +114,10 @@ ENDPOINTS: Final = (
     Endpoint("session_node", "/v1/session/node/", _P, _INDEX),
     Endpoint("session_list", "/v1/session/list", _P, _INDEX),
     # Prepared queries depend on who asks.
-    Endpoint("query_list", "/v1/query", _P),
-    Endpoint("query", "/v1/query/", _P),
-    Endpoint("query_execute", "/v1/query/*/execute", _P),
-    Endpoint("query_explain", "/v1/query/*/explain", _P),
+    Endpoint("query_list", "/v1/query", _P, private=True),
+    Endpoint("query", "/v1/query/", _P, private=True),
+    Endpoint("query_execute", "/v1/query/*/execute", _P, private=True),
+    Endpoint("query_explain", "/v1/query/*/explain", _P, private=True),
     # Coordinates change every few seconds.
     Endpoint("coordinate_datacenters", "/v1/coordinate/datacenters", _T),
     Endpoint("coordinate_nodes", "/v1/coordinate/nodes", _T, _INDEX),
@@ -126,7 +129,7 @@ ENDPOINTS: Final = (
     Endpoint("discovery_chain", "/v1/discovery-chain/", _W, _INDEX),
     Endpoint("exported_services", "/v1/exported-services", _W, _INDEX, since="1.17"),
     Endpoint("connect_ca_roots", "/v1/connect/ca/roots", _W, _INDEX),
-    Endpoint("connect_ca_configuration", "/v1/connect/ca/configuration", _P),
+    Endpoint("connect_ca_configuration", "/v1/connect/ca/configuration", _P, private=True),
     Endpoint("connect_intentions", "/v1/connect/intentions", _W, _INDEX),
     Endpoint("connect_intention", "/v1/connect/intentions/", _W, _INDEX),
     Endpoint("connect_intentions_match", "/v1/connect/intentions/match", _W, _INDEX),
@@ -134,16 +137,16 @@ ENDPOINTS: Final = (
     Endpoint("peering", "/v1/peering/", _P, since="1.13"),
     Endpoint("peerings", "/v1/peerings", _P, since="1.13"),
     # Secrets
-    Endpoint("acl", "/v1/acl/", _P),
+    Endpoint("acl", "/v1/acl/", _P, private=True),
     # Operator
     Endpoint("operator", "/v1/operator/", _P),
     Endpoint("operator_usage", "/v1/operator/usage", _T, _INDEX, since="1.14"),
-    Endpoint("operator_keyring", "/v1/operator/keyring", _P),
+    Endpoint("operator_keyring", "/v1/operator/keyring", _P, private=True),
     Endpoint("snapshot", "/v1/snapshot", _P, stream=True),
     # Undocumented, used by Consul's own page
     Endpoint("internal_ui", "/v1/internal/ui/", _W, _INDEX),
     Endpoint("internal_ui_metrics", "/v1/internal/ui/metrics-proxy/", _L, since="1.9"),
-    Endpoint("internal_acl", "/v1/internal/acl/", _P),
+    Endpoint("internal_acl", "/v1/internal/acl/", _P, private=True),
     # Local to the agent that answers
     Endpoint("agent", "/v1/agent/", _L),
     Endpoint("agent_members", "/v1/agent/members", _L, cluster=True),

@@ -133,6 +133,12 @@ class ConsulServer(Launched):
             self.paused = False
 
     @property
+    def pid(self) -> int:
+        """The process's id."""
+        assert self.process is not None, f"{self!r} was not started"
+        return self.process.pid
+
+    @property
     def answers(self) -> bool:
         """Whether it may be asked: running and not frozen."""
         return self.process is not None and self.process.alive and not self.paused

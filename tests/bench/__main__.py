@@ -40,6 +40,7 @@ def _bench(arguments: argparse.Namespace) -> int:
         seconds=arguments.seconds or (1 if quick else 4),
         server_core=server_core,
         load_core=load_core,
+        clients=arguments.clients,
     )
     facts = report.machine(plan)
     sections = []
@@ -67,6 +68,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--quick", action="store_true", help="a short run, to see that it runs")
     parser.add_argument("--rounds", type=_count, metavar="N", help="turns of each contender (5)")
     parser.add_argument("--seconds", type=_count, metavar="N", help="of each turn (4)")
+    parser.add_argument(
+        "--clients", type=_count, metavar="N", default=1000, help="of the fan-out (1000)"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there, too")
     return parser
 

@@ -7,10 +7,11 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from tests.consul import ConsulAgent
+from tests.consul import COMMON, ConsulAgent, ConsulCluster
 from tests.edge import EdgeProcess
 from tests.peers import peer
 from tests.processes import Launched, Process, fresh_address
+from tests.server import ConsulServer
 
 PORT: Final = 8510
 
@@ -117,6 +118,24 @@ class Nginx(Launched):
 def consul() -> ConsulAgent:
     """Prepare a Consul; call it ``direct`` where it is a contender itself."""
     return ConsulAgent("direct")
+
+
+def one_server() -> ConsulCluster:
+    """Prepare a Consul server as in production: a ``-dev`` one indents, and doubles, all JSON."""
+    return ConsulCluster(1)
+
+
+def client_agent(server: ConsulServer) -> ConsulServer:
+    """Prepare a Consul that is no server but asks one, as it would stand beside each program."""
+    agent = ConsulServer("agent", "")
+    agent._hcl = "\n".join(
+        (
+            COMMON.format(https=-1, connections=15_000),
+            f'data_dir = "{agent.folder}/data"',
+            f'retry_join = ["{server.address}"]\nretry_interval = "250ms"',
+        )
+    )
+    return agent
 
 
 def stub() -> Nginx:

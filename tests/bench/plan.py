@@ -23,6 +23,9 @@ class Plan:
     load_core: int
     """Where the load and the upstream run; the same one if the machine has no other."""
 
+    clients: int = 1000
+    """Of the fan-out, each with a connection of its own."""
+
     def on_server_core(self) -> AbstractContextManager[None]:
         """Start in this context what is measured."""
         return _pinned(self.server_core)

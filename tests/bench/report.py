@@ -74,18 +74,22 @@ class Section:
     title: str
     table: Table
     figures: tuple[Figure, ...]
+    notes: tuple[str, ...] = ()
+    """What a reader must know before believing the rest."""
 
     def render(self) -> str:
         """Write it as a page's section."""
         width = max((len(figure.name) for figure in self.figures), default=0)
         figures = "\n".join(f"{one.name.ljust(width)}  {one.text}" for one in self.figures)
-        return f"{self.title}\n\n{_indented(self.table.render())}\n\n{_indented(figures)}\n"
+        parts = (self.table.render(), figures, "\n".join(self.notes))
+        return "\n\n".join([self.title, *(_indented(part) for part in parts if part)]) + "\n"
 
     def as_json(self) -> dict[str, Any]:
         """Give all of it, each round included."""
         rows = [dict(zip(self.table.header, row, strict=True)) for row in self.table.rows]
         figures = [asdict(figure) | {"value": figure.value} for figure in self.figures]
-        return {"name": self.name, "title": self.title, "rows": rows, "figures": figures}
+        head = {"name": self.name, "title": self.title}
+        return head | {"rows": rows, "figures": figures, "notes": list(self.notes)}
 
 
 def number(value: Cell) -> str:

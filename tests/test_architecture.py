@@ -43,6 +43,9 @@ IMPURE: Final = frozenset(
 )
 """What of the standard library knows a clock, chance, a file, a socket, a process or a log."""
 
+OWNED: Final = {"aiocache": "cache/store.py"}
+"""Libraries with traps, and the one module that knows them."""
+
 IMPURE_CALLS: Final = frozenset({"open", "print", "input", "exec", "eval", "__import__"})
 
 LONGEST: Final = 300
@@ -139,6 +142,16 @@ def impurities(module: Module) -> list[str]:
     return [f"{module.path}: {name}" for name in found]
 
 
+def trespasses(module: Module) -> list[str]:
+    """Name the imports of a library that another module keeps to itself."""
+    tops = {name.partition(".")[0] for name in imported(module)}
+    return [
+        f"{module.path}: imports {top}"
+        for top in sorted(tops & OWNED.keys())
+        if module.path != OWNED[top]
+    ]
+
+
 def too_long(module: Module) -> list[str]:
     """Name a module that is two."""
     lines = module.source.count("\n")
@@ -206,6 +219,7 @@ def modules(folder: str, pattern: str = "*.py") -> list[Module]:
 OF_THE_PACKAGE: Final = (
     wrong_ways,
     impurities,
+    trespasses,
     too_long,
     vague_names,
     untitled,

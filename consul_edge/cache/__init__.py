@@ -1,0 +1,1 @@
+"""What is kept of Consul's answers, and how it stays true."""

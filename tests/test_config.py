@@ -49,7 +49,22 @@ class TestDefaults:
             ("consul.connections_per_server", 180),
             ("consul.tls.verify", True),
             ("consul.token_for_clients", False),
+            ("cache.mode", "live"),
+            ("cache.ttl", "1s"),
+            ("cache.max_entries", 10000),
+            ("cache.max_bytes", "256MiB"),
+            ("cache.max_entry_bytes", "32MiB"),
+            ("cache.stale_if_error", "24h"),
+            ("cache.stale_kv", []),
+            ("cache.endpoints", {}),
+            ("cache.warm", []),
+            ("cache.snapshot", None),
             ("watch.max_per_server", 110),
+            ("watch.wait", "30s"),
+            ("watch.idle", "10m"),
+            ("watch.refresh_interval", "1s"),
+            ("admin.token", None),
+            ("admin.trust_loopback", False),
             ("limits.head_bytes", "64KiB"),
             ("limits.body_bytes", "512MiB"),
             ("log.format", "logfmt"),
@@ -268,7 +283,7 @@ class TestFile:
                 st.lists(inner, max_size=3)
                 | st.dictionaries(
                     st.sampled_from(
-                        [*(p.rpartition(".")[2] for p in SETTINGS), "consul", "tls", "x"]
+                        [*(p.rpartition(".")[2] for p in SETTINGS), "consul", "tls", "cache", "x"]
                     ),
                     inner,
                     max_size=6,

@@ -160,7 +160,11 @@ class TestRender:
             "  timeout: 1.5s\n"
             f"  token_file: {pem}\n"
             "  tls: {server_name: 'null'}\n"
-            "limits: {body_bytes: 1000}\n",
+            "limits: {body_bytes: 1000}\n"
+            "cache:\n"
+            "  stale_kv: ['a,b', ' x ', '1']\n"
+            "  warm: ['/v1/health/service/web?passing', '/v1/catalog/nodes']\n"
+            "  endpoints: {/v1/kv/config/: watch, coordinate_nodes: {ttl: 5}, kv: pass}\n",
         )
         again = tmp_path / "again.yaml"
         again.write_text(render(loaded))

@@ -75,6 +75,11 @@ def test_variable_sets_its_setting_and_is_named_as_the_source(
         ("CONSUL_EDGE_ALLOWED_HOSTS", "a,b", "allowed_hosts", ("a", "b")),
         ("CONSUL_EDGE_LIMITS__HEAD_BYTES", "1KiB", "limits.head_bytes", 1024),
         ("CONSUL_EDGE_LOG__FORMAT", "json", "log.format", "json"),
+        ("CONSUL_EDGE_CACHE__TTL", "0", "cache.ttl", 0.0),
+        ("CONSUL_EDGE_CACHE__STALE_KV", "config/, a b/", "cache.stale_kv", ("config/", "a b/")),
+        ("CONSUL_EDGE_ADMIN__TRUST_LOOPBACK", "1", "admin.trust_loopback", True),
+        ("CONSUL_EDGE_ADMIN__TOKEN", "word", "admin.token", Secret("word")),
+        ("CONSUL_EDGE_ADMIN_TOKEN", "word", "admin.token", Secret("word")),
     ],
 )
 def test_own_variable_reaches_every_section(
@@ -212,6 +217,13 @@ class TestPrecedence:
         env["CONSUL_EDGE_CONSUL__MAX_RETRIES"] = "3"
         assert load_env(env).settings.consul.max_retries == 3
 
+    def test_regular_name_goes_before_its_alias(self) -> None:
+        """Of our two names for the admin token the regular one counts."""
+        env = {"CONSUL_EDGE_ADMIN_TOKEN": "alias", "CONSUL_EDGE_ADMIN__TOKEN": "regular"}
+        loaded = load_env(env)
+        assert loaded.settings.admin.token == Secret("regular")
+        assert loaded.sources["admin.token"] == "CONSUL_EDGE_ADMIN__TOKEN"
+
 
 class TestTwins:
     @pytest.fixture
@@ -238,6 +250,16 @@ class TestTwins:
         assert attrgetter(f"{name}_file")(loaded.settings.consul) is None
         assert Secret("word") == attrgetter(name)(loaded.settings.consul)
         assert f"CONSUL_HTTP_{name.upper()}" == loaded.sources[f"consul.{name}_file"]
+
+    def test_admin_token_has_its_twin_by_either_name(self, tmp_path: Path, there: str) -> None:
+        """The alias of the file and the regular name of the token are of one rank."""
+        env = {"CONSUL_EDGE_ADMIN__TOKEN": "word", "CONSUL_EDGE_ADMIN_TOKEN_FILE": there}
+        admin = load_env(env).settings.admin
+        assert (Secret("word"), Path(there)) == (admin.token, admin.token_file)
+        file = tmp_path / "edge.yaml"
+        file.write_text(f"admin: {{token_file: {there}}}")
+        admin = load(file=file, env={"CONSUL_EDGE_ADMIN_TOKEN": "word"}, flags={}).settings.admin
+        assert (Secret("word"), None) == (admin.token, admin.token_file)
 
     def test_file_of_a_greater_source_drops_the_secret(self, there: str) -> None:
         """An own variable for the file goes before Consul's for the token."""

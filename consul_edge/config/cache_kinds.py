@@ -17,21 +17,19 @@ from consul_edge.core.key import ANONYMOUS, parse_key
 from consul_edge.core.request import parse_call
 from consul_edge.core.rules import EndpointRule, parse_rule
 
-_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 _ESCAPE: Final = re.compile(r"%[0-9A-Fa-f]{2}")
-_TARGET: Final = re.compile(r"/v1/(?:[!$-:<-~\"]|%[0-9A-Fa-f]{2})*")
+_TARGET: Final = re.compile(r'/v1/(?:[!"$&-:<-~]|%[0-9A-Fa-f]{2})*')
 _TTL: Final = duration(zero=False)
 _WORDS: Final = {"watch": Treatment.WATCH, "pass": Treatment.PASS}
 
 
 def _kv_prefix(text: str) -> str:
-    if not text or text.startswith("/") or _CONTROL.search(text):
+    if not text or text.startswith(("/", "v1/kv/")) or not text.isprintable():
         raise ValueError(
-            "expected how KV keys begin, such as config/: without /v1/kv/ and leading slash"
+            "expected how KV keys begin, in printable characters, such as config/: no /v1/kv/ and"
+            " no leading slash"
         )
-    if _ESCAPE.search(text):
-        raise ValueError("expected KV keys decoded, without percent-encoding")
-    return text
+    return _decoded(text)
 
 
 def _target(text: str) -> str:
@@ -80,9 +78,14 @@ def _seconds(read: object) -> float:
 
 
 def _checked(pattern: str, treatment: Treatment, ttl: float | None = None) -> EndpointRule:
-    if _ESCAPE.search(pattern):
-        raise ValueError("expected a path prefix decoded, without percent-encoding")
-    return parse_rule(pattern, treatment, ttl)
+    return parse_rule(_decoded(pattern), treatment, ttl)
+
+
+def _decoded(text: str) -> str:
+    """Refuse what was copied from a request line: it would never match."""
+    if _ESCAPE.search(text):
+        raise ValueError(f"expected decoded text, without {_ESCAPE.findall(text)[0]}")
+    return text
 
 
 def _show_rule(rule: EndpointRule) -> tuple[str, object]:

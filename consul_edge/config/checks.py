@@ -13,7 +13,10 @@ from pathlib import Path
 from consul_edge.config.schema import SETTINGS
 from consul_edge.config.settings import Settings
 from consul_edge.core.address import Address, is_same_place
+from consul_edge.core.endpoints import Treatment, decode_path, find
 from consul_edge.core.errors import Problem
+from consul_edge.core.request import redacted
+from consul_edge.core.rules import treatment_of
 from consul_edge.core.sizes import render_size
 
 _PAIRS = (
@@ -37,6 +40,7 @@ def check(settings: Settings, sources: Mapping[str, str], bad: set[str]) -> Iter
     yield from _pairs(settings, sources, bad)
     yield from _budget(settings, sources, bad)
     yield from _entry_size(settings, sources, bad)
+    yield from _warm(settings, sources, bad)
     yield from _itself(settings, sources)
 
 
@@ -65,13 +69,22 @@ def _unreadable(file: Path, *, folder: bool) -> str:
 
 
 def _unwritable(file: Path) -> str:
-    """Say why *file* cannot be replaced by a new one, nor read again if it is there."""
-    wrong = _unreadable(file.parent, folder=True)
+    """Say why a new *file* cannot be put there, or why the one that is there cannot be read."""
+    folder = file.parent
+    wrong = _unreadable(folder, folder=True)
+    if not wrong and not os.access(folder, os.W_OK | os.X_OK):
+        wrong = "Permission denied"
     if wrong:
-        return wrong
-    if not os.access(file.parent, os.W_OK | os.X_OK):
-        return "Permission denied"
-    return _unreadable(file, folder=False) if file.exists() else ""
+        return f"{folder}: {wrong}"
+    try:
+        mode = file.stat().st_mode
+    except FileNotFoundError:
+        return ""
+    except OSError as error:
+        return error.strerror or type(error).__name__
+    if not stat.S_ISREG(mode):
+        return "Not a regular file"
+    return "" if os.access(file, os.R_OK) else "Permission denied"
 
 
 def _pairs(settings: Settings, sources: Mapping[str, str], bad: set[str]) -> Iterator[Problem]:
@@ -114,6 +127,19 @@ def _entry_size(
     else:
         expected = f"expected at most the {render_size(together)} of {other}"
         yield Problem(sources[path], path, render_size(one), expected)
+
+
+def _warm(settings: Settings, sources: Mapping[str, str], bad: set[str]) -> Iterator[Problem]:
+    if "cache.endpoints" in bad:
+        return
+    for target in settings.cache.warm:
+        path = target.partition("?")[0]
+        row = find(path)
+        treatment, _ = treatment_of(settings.cache.endpoints, row, decode_path(path))
+        # Of KV the blocking queries are kept, whatever its plain reads are.
+        if treatment not in {Treatment.WATCH, Treatment.TTL} and row.name != "kv":
+            expected = f"expected a target whose answer is kept; {row.name} is {treatment.value}"
+            yield Problem(sources["cache.warm"], "cache.warm", redacted(target), expected)
 
 
 def _itself(settings: Settings, sources: Mapping[str, str]) -> Iterator[Problem]:

@@ -6,6 +6,7 @@ of YAML's own, and text, which is all that the environment and the flags have.  
 nothing but ValueError, whose text completes "``consul.timeout: 'soon':`` ...".
 """
 
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -119,7 +120,7 @@ def whole(least: int) -> Kind:
 
 
 def duration(*, zero: bool, within: tuple[float, float] | None = None) -> Kind:
-    """Make the kind of durations, with or without the one of no length, or only *within* two."""
+    """Make the kind of durations, with or without the one of no length, or *within* two only."""
 
     def read(value: object) -> float:
         try:
@@ -127,12 +128,13 @@ def duration(*, zero: bool, within: tuple[float, float] | None = None) -> Kind:
             seconds = parse_seconds(value if isinstance(value, str | int | float) else "")
         except ValueError:
             raise ValueError("expected a duration such as 2s or 500ms") from None
+        if within is not None and not within[0] <= seconds <= within[1]:
+            raise ValueError(
+                "expected a duration from {} to {}".format(*map(render_duration, within))
+            )
         if seconds < 0 or (seconds == 0 and not zero):
             least = "of 0s or more" if zero else "of more than 0s"
             raise ValueError(f"expected a duration {least}, such as 2s or 500ms")
-        if within is not None and not within[0] <= seconds <= within[1]:
-            least, most = map(render_duration, within)
-            raise ValueError(f"expected a duration from {least} to {most}")
         return seconds
 
     return Kind(read, read, render_duration)
@@ -219,9 +221,18 @@ def _server_name(text: str) -> str:
 
 
 def _path(text: str) -> Path:
-    if not text or "\0" in text:
+    # A lone surrogate, which YAML can write, is in no path.
+    if not text or "\0" in text or not _is_encodable(text):
         raise ValueError("expected the path of a file")
     return Path(text)
+
+
+def _is_encodable(text: str) -> bool:
+    try:
+        os.fsencode(text)
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _secret(text: str) -> Secret:

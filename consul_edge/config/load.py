@@ -110,7 +110,7 @@ class _Reader:
             suffix = f"[{number}]" if len(items) > 1 else ""
             place = given
             if isinstance(item, Item):
-                suffix, place = f".{item.key}", replace(given, where=item.where)
+                suffix, place = f".{mask(given.path, item.key)}", replace(given, where=item.where)
             one = self._one(place, kind, item, suffix)
             if one is _NOTHING:
                 continue

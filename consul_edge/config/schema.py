@@ -109,7 +109,7 @@ def mask(path: str, value: object) -> object:
         return "***"
     if isinstance(value, str):
         value = re.sub(r"((?:^|,)(?:\w+://)?)[^,]*@", r"\1***@", value)
-        value = re.sub(r"([?#]).+", r"\1***", value)
+        value = re.sub(r"([?#;]).+", r"\1***", value)
         return value if len(value) <= _SHOWN_CHARACTERS else f"{value[:_SHOWN_CHARACTERS]}..."
     if isinstance(value, list):
         return [mask(path, item) for item in value[:5]]

@@ -3,7 +3,8 @@ Where values come from: the environment and the flags here, the file in ``yaml_f
 
 Rule 1: nothing is read here that was not passed in; ``os.environ`` is the caller's.
 Rule 2: an empty variable counts as absent, as in Consul's own client.
-Rule 3: a name of ours goes before a name of Consul's or of the seed for the same setting.
+Rule 3: a name of ours goes before a name of Consul's or of the seed for the same setting, and a
+setting's regular name before its alias.
 """
 
 import difflib
@@ -77,9 +78,9 @@ ALIASES: Final[Mapping[str, str]] = {
     "CONSUL_EDGE_ADMIN_TOKEN": "admin.token",
     "CONSUL_EDGE_ADMIN_TOKEN_FILE": "admin.token_file",
 }
-"""Second names of ours, for what every deployment sets; the regular name goes before them."""
+"""Second names of ours, for what many a deployment sets."""
 
-_OWN: Final = {setting.variable: setting.path for setting in SETTINGS.values()}
+_OWN: Final = {**ALIASES, **{setting.variable: path for path, setting in SETTINGS.items()}}
 
 # Kubernetes puts these into every pod beside a Service called consul-edge.
 _KUBERNETES: Final = re.compile(
@@ -95,18 +96,14 @@ def read_environment(env: Mapping[str, str]) -> tuple[list[Given], list[Problem]
         for path, names in FOREIGN.items()
         for name in [name for name in names if env.get(name)][:1]
     ]
-    problems = []
+    # Of one rank the last counts: the aliases stand first.
     given += [
-        Given(path, env[name], name, Rank.VARIABLE)
-        for name, path in ALIASES.items()
-        if env.get(name)
+        Given(path, env[name], name, Rank.VARIABLE) for name, path in _OWN.items() if env.get(name)
     ]
+    problems = []
     for name, value in sorted(env.items()):
-        if not name.startswith(PREFIX) or not value or name in ALIASES:
-            continue
-        if name in _OWN:
-            given.append(Given(_OWN[name], value, name, Rank.VARIABLE))
-        elif not _KUBERNETES.fullmatch(name):
+        known = name in _OWN or not name.startswith(PREFIX) or _KUBERNETES.fullmatch(name)
+        if value and not known:
             path = name.removeprefix(PREFIX).lower().replace("__", ".")
             near = difflib.get_close_matches(path, SETTINGS, n=1)
             hint = f"; did you mean {SETTINGS[near[0]].variable}?" if near else ""

@@ -76,11 +76,15 @@ def _leaf(
     file: Path, loader: yaml.SafeLoader, path: str, key: yaml.Node, node: yaml.Node
 ) -> Given | Problem:
     setting = SETTINGS.get(path)
+    is_mapping = setting is not None and setting.kind.mapping
     try:
-        if setting and setting.kind.mapping and isinstance(node, yaml.MappingNode):
-            value: object = _items(file, loader, node)
+        value: object
+        if is_mapping and isinstance(node, yaml.MappingNode):
+            value = _items(file, loader, node)
         else:
             value = loader.construct_object(node, deep=True)
+        if is_mapping and value is None:
+            value = []  # all its keys are commented out
     except _UNFIT:
         return Problem(_where(file, node), path, node.tag, "expected a plain value without a tag")
     if setting:

@@ -24,6 +24,7 @@ from consul_edge.core.endpoints import (
 )
 
 _BY_NAME: Final = {row.name: row for row in ENDPOINTS}
+_PATHS: Final = tuple(row.path for row in ENDPOINTS)
 _FIXED: Final = frozenset({Treatment.LOCAL, Treatment.WRITE})
 
 
@@ -50,8 +51,8 @@ def parse_rule(pattern: str, treatment: Treatment, ttl: float | None = None) -> 
     """
     Check that a rule can mean something.
 
-    Of a prefix the row of just that path decides: what lies below it may have rows of its own,
-    which rule 2 takes care of.
+    Of a prefix the row of just that path decides; what lies below it may have rows of its own,
+    which rule 2 takes care of.  A prefix that lies in no one row can only pass.
 
     Raises:
         ValueError: When the pattern is none, or its endpoint cannot be treated so.
@@ -62,10 +63,16 @@ def parse_rule(pattern: str, treatment: Treatment, ttl: float | None = None) -> 
     Traceback (most recent call last):
     ValueError: unknown endpoint; did you mean catalog_nodes?
     """
-    row = _row_below(pattern) if pattern.startswith("/") else _row_called(pattern)
+    if "/" not in pattern:
+        row = _row_called(pattern)
+    else:
+        row = _row_around(pattern)
+        if row is OTHER and treatment is not Treatment.PASS:
+            below = next(path for path in _PATHS if path.startswith(pattern))
+            raise ValueError(f"expected pass, or a path in a single endpoint, such as {below}")
     reason = why_not(row, treatment)
     if reason:
-        raise ValueError(f"expected pass for {pattern}: {reason}")
+        raise ValueError(f"expected pass: {reason}")
     return EndpointRule(pattern, treatment, ttl)
 
 
@@ -88,16 +95,17 @@ def treatment_of(
     >>> treatment_of(rules, find("/v1/kv/lock"), "/v1/kv/lock")[0].value
     'pass'
     """
-    best, reach = EndpointRule(endpoint.name, endpoint.treatment), -1
-    if endpoint.treatment in _FIXED:
-        return best.treatment, None
+    best: EndpointRule | None = None
+    longest = -1
     for rule in rules:
         if rule.is_prefix:
             matches, length = path.startswith(rule.pattern), len(rule.pattern)
         else:
             matches, length = rule.pattern == endpoint.name, 0
-        if matches and length > reach and not why_not(endpoint, rule.treatment):
-            best, reach = rule, length
+        if matches and length > longest and not why_not(endpoint, rule.treatment):
+            best, longest = rule, length
+    if best is None or endpoint.treatment in _FIXED:
+        return endpoint.treatment, None
     return best.treatment, best.ttl
 
 
@@ -106,24 +114,23 @@ def why_not(row: Endpoint, treatment: Treatment) -> str:
     if treatment is Treatment.PASS:
         return ""
     if row is OTHER:
-        return "no endpoint of Consul's is known there"
+        return "nothing is known of such an endpoint"
     if row.treatment is Treatment.LOCAL:
-        return "its answer speaks of the one agent that gives it"
+        return "such an answer speaks of the one agent that gives it"
     if row.treatment is Treatment.WRITE:
-        return "it is for writes"
+        return "the endpoint is for writes"
     if row.stream:
-        return "its answer is a stream"
+        return "such an answer is a stream"
     if row.private:
-        return "its answer holds secrets or depends on who asks"
+        return "such an answer holds secrets or depends on who asks"
     if treatment is Treatment.WATCH and row.blocks is not Blocks.INDEX:
-        return "it cannot wait for a change; {ttl: 5s} is possible"
+        return "the endpoint cannot wait for a change; {ttl: 5s} would do"
     return ""
 
 
 def _row_called(name: str) -> Endpoint:
-    row = _BY_NAME.get(name)
-    if row is not None:
-        return row
+    if name in _BY_NAME:
+        return _BY_NAME[name]
     near = difflib.get_close_matches(name, _BY_NAME, n=1)
     if near:
         raise ValueError(f"unknown endpoint; did you mean {near[0]}?")
@@ -133,10 +140,17 @@ def _row_called(name: str) -> Endpoint:
     )
 
 
-def _row_below(prefix: str) -> Endpoint:
+def _row_around(prefix: str) -> Endpoint:
+    """Find the row that a prefix lies in; OTHER for one that is wider than a row."""
     if not prefix.startswith("/v1/"):
         raise ValueError("expected a path prefix that begins with /v1/")
     if not prefix.isprintable() or "?" in prefix or not is_canonical(prefix):
-        raise ValueError("expected a path prefix without //, dot segments and a query")
+        raise ValueError(
+            "expected a path prefix of printable characters, without a query, // and dot segments"
+        )
     # find() takes what stands on the wire, where a percent sign is an escape.
-    return find(prefix.replace("%", "%25"))
+    row = find(prefix.replace("%", "%25"))
+    if row is OTHER and not any(path.startswith(prefix) for path in _PATHS):
+        near = difflib.get_close_matches(prefix, _PATHS, n=1, cutoff=0.0)
+        raise ValueError(f"unknown path; did you mean {near[0]}?")
+    return row

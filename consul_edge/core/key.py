@@ -50,6 +50,12 @@ class Key:
         return f"{self.path}?{'&'.join(self.query)}" if self.query else self.path
 
     @property
+    def name(self) -> str:
+        """One text for all of it, in which no token is."""
+        # The end of a line is the one thing that stands in none of them.
+        return f"{self.identity}\n{self.namespace}\n{self.partition}\n{self.target}"
+
+    @property
     def headers(self) -> Pairs:
         """The headers that fetch it, but for the token's."""
         pairs = ((_NAMESPACE, self.namespace), (_PARTITION, self.partition))

@@ -1,0 +1,185 @@
+"""
+A kept answer: immutable, so that whoever holds one may go on sending it.
+
+Rule 1: what is true of one moment only (how old it is, who leads) is no part of it; those headers
+are made anew for every client.
+Rule 2: two bodies are the same if they mean the same: their digests are equal.
+"""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+import msgspec
+
+from consul_edge.core.headers import Pairs
+
+_INDEX, _LEADER, _CONTACT = "x-consul-index", "x-consul-knownleader", "x-consul-lastcontact"
+
+_OF_THE_MOMENT: Final = frozenset(
+    {_INDEX, _LEADER, _CONTACT, "x-cache", "age", "date", "content-encoding"}
+)
+
+_OVERHEAD_BYTES: Final = 2048
+"""What one entry costs beside its texts: its objects here and in the index of lines."""
+
+
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
+class Entry:
+    """An answer of Consul's, as it may be given to everyone with the same key."""
+
+    status: int
+    reason: str
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+    """Never compressed: clients that accept gzip and those that do not share one entry."""
+    digest: bytes
+    server: str
+    """The ``host:port`` that gave it."""
+    index: int = 0
+    """Consul's index; 0 if the endpoint has none."""
+    since: int = 0
+    """The lowest index for which this same body was seen: who waits from there on has it."""
+    known_leader: str | None = None
+    """As Consul said it; None: it did not."""
+    last_contact: int | None = None
+    """Milliseconds; None: Consul said nothing."""
+
+    @property
+    def size_bytes(self) -> int:
+        """What keeping it costs, with room for its compressed form."""
+        texts = sum(len(name) + len(value) for name, value in self.headers)
+        return len(self.body) + len(self.body) // 4 + texts + _OVERHEAD_BYTES
+
+    def covers(self, index: int) -> bool:
+        """Tell whether a client that knows *index* has this body already."""
+        return self.since <= index <= self.index
+
+    def following(self, before: "Entry | None", *, wakes: bool) -> "Entry":
+        """
+        Stretch the interval of indexes of this body down to that of the entry *before* it.
+
+        Args:
+            wakes: Whether a moved index alone is news: in KV it says that someone wrote.
+
+        >>> def at(index): return Entry(200, "OK", (), b"[]", b"d", "a:8500", index, index)
+        >>> at(9).following(at(7), wakes=False).covers(8)
+        True
+        >>> at(9).following(at(7), wakes=True).covers(8)
+        False
+        """
+        if before is None or before.digest != self.digest or self.index < before.index:
+            return self
+        if wakes and self.index != before.index:
+            return self
+        return replace(self, since=before.since)
+
+
+def make_entry(
+    status: int,
+    reason: str,
+    headers: Iterable[tuple[str, str]],
+    body: bytes,
+    *,
+    server: str,
+    unordered: bool = False,
+) -> Entry:
+    """
+    Make an entry of an answer.
+
+    Args:
+        headers: Those that may pass a proxy.
+
+        unordered: Whether Consul lists equal things in another order each time
+            (``/v1/catalog/services`` and its tags).
+    """
+    pairs = tuple(headers)
+    told = {name.lower(): value for name, value in pairs}
+    index = _number(told.get(_INDEX)) or 0
+    return Entry(
+        status=status,
+        reason=reason,
+        headers=tuple(pair for pair in pairs if pair[0].lower() not in _OF_THE_MOMENT),
+        body=body,
+        digest=digest(status, body, unordered=unordered),
+        server=server,
+        index=index,
+        since=index,
+        known_leader=told.get(_LEADER),
+        last_contact=_number(told.get(_CONTACT)),
+    )
+
+
+def digest(status: int, body: bytes, *, unordered: bool = False) -> bytes:
+    """
+    Condense what an answer says.
+
+    >>> digest(200, b'{"a":["x","y"]}', unordered=True) == digest(
+    ...     200, b'{"a": ["y", "x"]}', unordered=True)
+    True
+    >>> digest(200, b"[]") == digest(404, b"[]")
+    False
+    """
+    if unordered:
+        try:
+            tags = msgspec.json.decode(body, type=dict[str, list[str]])
+        except msgspec.MsgspecError:
+            pass
+        else:
+            body = msgspec.json.encode({name: sorted(tags[name]) for name in sorted(tags)})
+    return hashlib.blake2b(b"%d " % status + body, digest_size=16).digest()
+
+
+def is_emptied(before: Entry, after: Entry) -> bool:
+    """
+    Tell whether what replaces *before* lacks so much of it that it must be doubted.
+
+    An answer to a revoked token, a restored snapshot, a server that has just started: all have
+    looked like "there is nothing" (CONSUL.md A.1.4, B.6).
+    """
+    if before.status != 200:
+        return False
+    nothing = after.status == 404 or after.body.strip() in _NOTHING
+    if after.index < before.index:
+        return nothing or len(after.body) < len(before.body) // 2
+    large = len(before.body) >= _LARGE_BYTES
+    return large and (nothing or len(after.body) < len(before.body) // _SHRUNK)
+
+
+_NOTHING: Final = frozenset({b"", b"[]", b"{}", b"null"})
+_LARGE_BYTES: Final = 2048
+_SHRUNK: Final = 10
+
+
+def moment_headers(entry: Entry, *, age: float, is_live: bool, because_of_error: bool) -> Pairs:
+    """
+    Make the headers of Consul's that are true of this moment.
+
+    Args:
+        age: Seconds since the entry was last proven.
+
+        is_live: Whether it is being proven all the time; else its age counts as contact lost.
+
+        because_of_error: Whether it is given for want of anything better.
+    """
+    pairs: Pairs = []
+    if entry.index:
+        pairs.append(("X-Consul-Index", str(entry.index)))
+    if because_of_error:
+        pairs.append(("X-Consul-Knownleader", "false"))
+    elif entry.known_leader is not None:
+        pairs.append(("X-Consul-Knownleader", entry.known_leader))
+    if entry.last_contact is not None:
+        contact = entry.last_contact + (0 if is_live else round(age * 1000))
+        pairs.append(("X-Consul-Lastcontact", str(contact)))
+    return pairs
+
+
+def find_header(headers: Sequence[tuple[str, str]], name: str) -> str:
+    """Give the first value of a header, or nothing; *name* in lower case."""
+    return next((value for known, value in headers if known.lower() == name), "")
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text is not None and text.isascii() and text.isdecimal() else None

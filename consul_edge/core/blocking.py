@@ -31,14 +31,14 @@ def longest_hold(wait: float | None) -> float:
     return (wait or LONGEST_DEFAULT_WAIT) * 17 / 16 + HOLD
 
 
-def patience(wait: float | None) -> float:
+def longest_patience(wait: float | None) -> float:
     """
     Bound the seconds to wait for the answer of a blocking query that is not lost.
 
     Never less than for Consul's longest default: a server whose cap is lower answers sooner, and
     one that died is noticed by its heartbeat, not by this.
 
-    >>> patience(600.0), patience(None), patience(1.0)
+    >>> longest_patience(600.0), longest_patience(None), longest_patience(1.0)
     (649.5, 649.5, 649.5)
     """
     return longest_hold(max(wait or 0.0, LONGEST_DEFAULT_WAIT)) + MARGIN

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import aiohttp
 
-from consul_edge.core.blocking import patience
+from consul_edge.core.blocking import longest_patience
 from consul_edge.core.errors import LimitReached
 from consul_edge.core.failover import JUDGED
 from consul_edge.core.headers import Pairs
@@ -84,12 +84,22 @@ class Courier:
         self._max_connections = max_connections
         self._pool = asyncio.Semaphore(max_connections)
 
-    async def read(self, server: Server, question: Question, target: str, lease: Lease) -> Answer:
+    async def read(
+        self,
+        server: Server,
+        question: Question,
+        target: str,
+        lease: Lease,
+        *,
+        patience: float | None = None,
+    ) -> Answer:
         """
         Ask *server* for *target*, which may differ from the question's own in its wait.
 
         Args:
             lease: Of the server's connections; given back here on failure, else by the answer.
+
+            patience: Seconds that a poll may keep silent; None: as long as any Consul's would.
 
         Raises:
             ServerFailed: When there is no answer.
@@ -101,7 +111,9 @@ class Courier:
                 answer = await self._send(server, lease, self._read, *sent)
                 await answer.read()
                 return answer
-        timeout = self._stream if call.poll is None else self._silence(patience(call.poll.wait))
+        timeout = self._stream
+        if call.poll is not None:
+            timeout = self._silence(patience or longest_patience(call.poll.wait))
         sent = Intent.WATCH, call.method, target, question.headers, question.body
         answer = await self._send(server, lease, timeout, *sent)
         if not call.endpoint.stream or answer.status in JUDGED:

@@ -12,6 +12,7 @@ from pathlib import Path
 import structlog
 
 from consul_edge.core.headers import Pairs
+from consul_edge.core.request import Call, controls
 
 log = structlog.get_logger()
 
@@ -96,7 +97,7 @@ class Credentials:
         auth = self._auth()
         if not auth and not self._token_for_clients:
             return headers
-        token = _last_token(headers)
+        token = _token(headers)
         if not token and not has_token_parameter and self._token_for_clients:
             token = self._token()
         if token:
@@ -105,8 +106,14 @@ class Credentials:
             _set(headers, "Authorization", "Basic " + base64.b64encode(auth.encode()).decode())
         return headers
 
+    def token_of(self, call: Call, headers: Pairs) -> str:
+        """Find the token in force for a client's request; "" is Consul's anonymous one."""
+        if call.has_token_parameter:
+            return controls(call.target.partition("?")[2])["token"]
+        return _token(headers) or (self._token() if self._token_for_clients else "")
 
-def _last_token(headers: Pairs) -> str:
+
+def _token(headers: Pairs) -> str:
     bearer = ""
     for name, value in headers:
         lower = name.lower()

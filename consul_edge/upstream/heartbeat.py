@@ -21,8 +21,8 @@ log = structlog.get_logger()
 INTERVAL = 1.0
 """Seconds between heartbeats of a server on which something hangs."""
 
-MOST = 5.0
-"""Seconds between heartbeats of a server that has been out for long."""
+MOST = 2.0
+"""Seconds between heartbeats of a server that has been out for long: it is found back as soon."""
 
 SHORTEST = 0.1
 """Seconds between heartbeats however many ask for one."""
@@ -87,6 +87,7 @@ class Heartbeat:
             await self._pause()
 
     async def _beat(self) -> None:
+        began = asyncio.get_running_loop().time()
         try:
             leader = await self._ask(self._server)
         except ServerFailed as error:
@@ -95,7 +96,7 @@ class Heartbeat:
             self._servers.lost(self._server, error.reason)
         else:
             self._counters["success"].inc()
-            self._servers.heard(self._server, leader)
+            self._servers.heard(self._server, leader, at=began)
 
     def _is_needed(self) -> bool:
         server = self._server

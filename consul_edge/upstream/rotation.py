@@ -101,6 +101,13 @@ class Rotation:
         """Take a server's heartbeat now."""
         self.listen(server).wake(urgent=True)
 
+    async def hear(self, server: Server) -> None:
+        """Wait until *server* has named a leader, but not for long: it may never."""
+        self.wake(server)
+        until = self.now() + self.limits.timeout
+        while server.tenure is None and not server.is_out and self.now() < until:
+            await asyncio.wait((self.servers.news(),), timeout=until - self.now())
+
     def failed(self, server: Server, error: ServerFailed) -> None:
         """Conclude from a failed attempt: out if it could not be reached, else suspect."""
         if error.sent:

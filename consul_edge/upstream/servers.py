@@ -24,6 +24,24 @@ from consul_edge.upstream.slots import Slots
 log = structlog.get_logger()
 
 
+class Tenure:
+    """
+    One leader as one server sees it.
+
+    It ends with the server's silence, with an empty leader and with another one: a server whose
+    tenure is the same object as before has had the same leader all the time.
+    """
+
+    __slots__ = ("began_at", "heard_at", "leader")
+
+    def __init__(self, leader: str, heard_at: float) -> None:
+        """Begin with the heartbeat, sent at *heard_at*, that named *leader*."""
+        self.leader = leader
+        self.began_at = heard_at
+        self.heard_at = heard_at
+        """When the last heartbeat that named it was sent."""
+
+
 class Server:
     """One Consul server, or one address of a name that has several."""
 
@@ -66,6 +84,8 @@ class Server:
         """The last leader it named, also when it has named none since."""
         self.leaders_seen = 0
         """Counts up whenever another leader was found: what was forwarded before may be lost."""
+        self.tenure: Tenure | None = None
+        """Of its leader; None: it has named none, or was silent since."""
         self._counters = {
             status: metrics.SERVER_FALLBACK.labels(label, status)
             for status in ("success", "failure", "timeout")
@@ -120,6 +140,18 @@ class Servers:
         at = self._all.index(self.active)
         return tuple(sorted((*self._all[at:], *self._all[:at]), key=self._rank))
 
+    @property
+    def are_out(self) -> bool:
+        """Whether the circuit of every server is open."""
+        return all(server.is_out for server in self._all)
+
+    def well(self) -> tuple[Server, ...]:
+        """List those on which something may be hung for long: not the last resort if there are
+        others, and none without a leader.
+        """
+        able = [server for server in self._all if not server.is_out and server.leader != ""]
+        return tuple([server for server in able if server in self._servers] or able)
+
     def answered(self, server: Server) -> None:
         """
         Note that *server* gave a usable answer.
@@ -137,16 +169,19 @@ class Servers:
         if server.is_out:
             return
         server.is_out = True
+        server.tenure = None
         log.warning("server lost", server=server.name, reason=reason)
         self.wake(server)
         self.announce()
 
-    def heard(self, server: Server, leader: str | None) -> None:
+    def heard(self, server: Server, leader: str | None, *, at: float) -> None:
         """
         Note that *server* answered a heartbeat.
 
         Args:
             leader: What it said: "" no leader, None if its answer could not be read.
+
+            at: When the heartbeat was sent: what it proves was true from then on.
         """
         server.failures = 0
         changed = server.is_out
@@ -163,6 +198,13 @@ class Servers:
         elif leader == "" and server.leader:
             log.warning("no leader", server=server.name)
         server.leader = leader
+        if not leader:
+            server.tenure = None if leader == "" else server.tenure
+        elif server.tenure is None or server.tenure.leader != leader:
+            server.tenure = Tenure(leader, at)
+            changed = True
+        else:
+            server.tenure.heard_at = at
         if changed:
             self.announce()
 

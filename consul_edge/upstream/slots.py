@@ -7,7 +7,8 @@ is in use here *plus* what was abandoned and is still held over there.
 """
 
 import heapq
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 
 class Slots:
@@ -90,3 +91,25 @@ class Lease:
         self.give()
         if slots is not None and seconds > 0:
             slots.charge(seconds)
+
+
+class Place:
+    """Room for one poll after the other, kept between them."""
+
+    def __init__(self, slots: Slots) -> None:
+        """Count a poll that is not yet sent."""
+        self._slots = slots
+        self._lease = slots.lease(poll=True)
+
+    @contextmanager
+    def lent(self) -> Iterator[None]:
+        """Let a poll, which counts itself, have the room."""
+        self._lease.give()
+        try:
+            yield
+        finally:
+            self._lease = self._slots.lease(poll=True)
+
+    def give(self) -> None:
+        """Count the room as free."""
+        self._lease.give()

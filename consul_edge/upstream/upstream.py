@@ -7,6 +7,7 @@ Here settings become sessions and servers, and here is decided which servers a q
 import asyncio
 import ssl
 from collections.abc import AsyncIterable, Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from consul_edge import metrics
@@ -87,16 +88,25 @@ class Upstream:
                 return await reading
         return await reading
 
-    async def write(self, question: Question, stream: AsyncIterable[bytes] | None) -> Answer:
+    async def write(
+        self,
+        question: Question,
+        stream: AsyncIterable[bytes] | None,
+        during: AbstractContextManager[None],
+    ) -> Answer:
         """
-        Send something that must not be done twice; see ``writes.write``.
+        Send something that must not be done twice, inside *during*; see ``writes.write``.
 
         The write goes on to its end also when the caller is cancelled: its client has left, and
         half a write is worse than one whose answer nobody reads.
         """
-        writing = write(self.rotation, question, stream, self.candidates(question.call))
+
+        async def writing() -> Answer:
+            with during:
+                return await write(self.rotation, question, stream, self.candidates(question.call))
+
         # A stream comes from the client: without it there is nothing to go on with.
-        return await (writing if stream is not None else self.rotation.finish(writing))
+        return await (writing() if stream is not None else self.rotation.finish(writing()))
 
     def candidates(self, call: Call) -> Candidates:
         """Choose who may be asked: everyone in order, or the local agent alone (promise 9)."""

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consul_edge.core.blocking import LONGEST_DEFAULT_WAIT, MARGIN, longest_hold, patience
+from consul_edge.core.blocking import LONGEST_DEFAULT_WAIT, MARGIN, longest_hold, longest_patience
 
 waits = st.floats(0.001, 86_400)
 
@@ -32,16 +32,16 @@ def test_hold_is_never_shorter_than_consuls_longest_jitter(wait: float) -> None:
 @given(wait=waits | st.none())
 def test_patience_outlasts_whatever_consul_may_hold(wait: float | None) -> None:
     """A query is given up only when Consul cannot be about to answer any more."""
-    assert patience(wait) >= longest_hold(wait) + MARGIN
+    assert longest_patience(wait) >= longest_hold(wait) + MARGIN
 
 
 @given(wait=waits)
 def test_patience_with_a_short_wait_is_that_of_the_longest_default(wait: float) -> None:
     """A server may be configured to hold longer than asked, but not beyond its longest wait."""
     expected = longest_hold(max(wait, LONGEST_DEFAULT_WAIT)) + MARGIN
-    assert expected == patience(wait)
+    assert expected == longest_patience(wait)
 
 
 def test_patience_believes_a_clients_wait_beyond_the_default_cap() -> None:
     """The cap is an option of Consul's (``max_query_time``), so a longer wait is believed."""
-    assert patience(3600.0) > 3600 * 17 / 16
+    assert longest_patience(3600.0) > 3600 * 17 / 16

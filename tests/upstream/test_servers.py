@@ -136,7 +136,7 @@ def test_server_heard_again_is_a_candidate_again() -> None:
     servers, each = make("ab")
     servers.lost(each["a"], "refused")
     each["a"].failures = 7
-    servers.heard(each["a"], "10.0.0.1:8300")
+    servers.heard(each["a"], "10.0.0.1:8300", at=0.0)
     assert (each["a"].is_out, each["a"].failures, order(servers)) == (False, 0, "ab")
 
 
@@ -161,20 +161,54 @@ def test_leaders_found_after_the_first_are_counted(heard: list[str | None], seen
     """Each one found anew means that what was forwarded to the one before may be lost."""
     servers, each = make("a")
     for leader in heard:
-        servers.heard(each["a"], leader)
+        servers.heard(each["a"], leader, at=0.0)
     assert (each["a"].leaders_seen, each["a"].leader) == (seen, heard[-1])
+
+
+async def test_tenure_lasts_while_the_same_leader_is_named() -> None:
+    """What was proven under it stays proven, from the last heartbeat's sending on."""
+    servers, each = make("a")
+    servers.heard(each["a"], X, at=1.0)
+    tenure = each["a"].tenure
+    servers.heard(each["a"], X, at=2.0)
+    servers.heard(each["a"], None, at=3.0)
+    assert tenure is each["a"].tenure
+    assert tenure is not None
+    assert (tenure.leader, tenure.heard_at) == (X, 2.0)
+
+
+ENDS: dict[str, Callable[[Servers, Server], None]] = {
+    "another leader": lambda servers, server: servers.heard(server, Y, at=2.0),
+    "no leader": lambda servers, server: servers.heard(server, "", at=2.0),
+    "silence": lambda servers, server: servers.lost(server, "timed out"),
+}
+
+
+@pytest.mark.parametrize("happens", ENDS.values(), ids=ENDS)
+async def test_tenure_ends_and_is_never_taken_up_again(
+    happens: Callable[[Servers, Server], None],
+) -> None:
+    """Though the same leader comes back: meanwhile another may have been, and its writes."""
+    servers, each = make("a")
+    servers.heard(each["a"], X, at=1.0)
+    before = each["a"].tenure
+    happens(servers, each["a"])
+    servers.heard(each["a"], X, at=3.0)
+    assert each["a"].tenure is not before
+    assert before is not None
+    assert before.heard_at == 1.0
 
 
 NEWS: dict[str, Callable[[Servers, Server], None]] = {
     "lost": lambda servers, server: servers.lost(server, "refused"),
-    "another leader": lambda servers, server: servers.heard(server, Y),
+    "another leader": lambda servers, server: servers.heard(server, Y, at=0.0),
     "announced": lambda servers, _: servers.announce(),
 }
 
 NO_NEWS: dict[str, Callable[[Servers, Server], None]] = {
-    "the same leader": lambda servers, server: servers.heard(server, X),
-    "no leader": lambda servers, server: servers.heard(server, ""),
-    "not readable": lambda servers, server: servers.heard(server, None),
+    "the same leader": lambda servers, server: servers.heard(server, X, at=0.0),
+    "no leader": lambda servers, server: servers.heard(server, "", at=0.0),
+    "not readable": lambda servers, server: servers.heard(server, None, at=0.0),
     "an answer": lambda servers, server: servers.answered(server),
 }
 
@@ -185,7 +219,7 @@ async def test_change_of_the_situation_wakes_all_who_wait(
 ) -> None:
     """Everyone who waits for news shares them, and waits for the next ones anew."""
     servers, each = make("a")
-    servers.heard(each["a"], X)
+    servers.heard(each["a"], X, at=0.0)
     first, second = servers.news(), servers.news()
     happens(servers, each["a"])
     assert first.done()
@@ -199,7 +233,7 @@ async def test_situation_that_stays_wakes_nobody(
 ) -> None:
     """A loss of the leader gives nothing to try, so those who wait for one are left alone."""
     servers, each = make("a")
-    servers.heard(each["a"], X)
+    servers.heard(each["a"], X, at=0.0)
     news = servers.news()
     happens(servers, each["a"])
     assert not news.done()
@@ -210,7 +244,7 @@ async def test_server_back_is_news_even_without_a_leader() -> None:
     servers, each = make("ab")
     servers.lost(each["a"], "refused")
     news = servers.news()
-    servers.heard(each["a"], "")
+    servers.heard(each["a"], "", at=0.0)
     assert news.done()
 
 

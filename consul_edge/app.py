@@ -20,12 +20,13 @@ import structlog
 from aiohttp import web
 
 from consul_edge import __version__, logs
+from consul_edge.cache.cache import Cache
 from consul_edge.config import Settings
 from consul_edge.core.errors import EdgeError
 from consul_edge.upstream.upstream import Upstream
 from consul_edge.web.access_log import AccessLog
 from consul_edge.web.hosts import Hosts
-from consul_edge.web.keys import HOSTS, INSTANCE, SETTINGS, UPSTREAM
+from consul_edge.web.keys import CACHE, HOSTS, INSTANCE, SETTINGS, UPSTREAM
 from consul_edge.web.listeners import Listener, bind, server_context
 from consul_edge.web.middlewares import guard, tidy
 from consul_edge.web.protocol import EdgeProtocol
@@ -56,8 +57,10 @@ def create_app(settings: Settings) -> web.Application:
     """
     instance = secrets.token_hex(8)
     upstream = Upstream(settings)
+    cache = Cache(settings, upstream, instance=instance)
     proxy = Proxy(
         upstream,
+        cache,
         instance=instance,
         ui=settings.ui_proxy,
         agent_reads=settings.consul.agent_reads,
@@ -68,6 +71,7 @@ def create_app(settings: Settings) -> web.Application:
     app[INSTANCE] = instance
     app[HOSTS] = Hosts((*settings.allowed_hosts, *own_names(settings)))
     app[UPSTREAM] = upstream
+    app[CACHE] = cache
     add_routes(app, proxy)
     app.on_response_prepare.append(tidy)
 
@@ -76,9 +80,11 @@ def create_app(settings: Settings) -> web.Application:
         naming = asyncio.create_task(_learn_full_name(app[HOSTS]))
         yield
         naming.cancel()
+        await cache.close()
         await upstream.close()
 
     async def drain(_app: web.Application) -> None:
+        cache.drain()
         upstream.rotation.drain()
         proxy.drain()
 

@@ -42,6 +42,56 @@ BLOCKING_CLIENTS: Final = Gauge(
     "Clients whose blocking query is parked here now.",
 )
 
+CACHE_REQUESTS: Final = Counter(
+    "consul_edge_cache_requests_total",
+    "Reads of what can be kept, by endpoint name and result: live and ttl are hits, proven by a"
+    " watch or young enough; held waited for a change; stale was answered because no server"
+    " answered; miss asked Consul; collapsed joined another's miss; bypass asked Consul and kept"
+    " nothing.",
+    ["endpoint", "result"],
+)
+
+CACHE_ENTRIES: Final = Gauge("consul_edge_cache_entries", "Answers that are kept.")
+
+CACHE_SIZE: Final = Gauge("consul_edge_cache_size_bytes", "What the kept answers take in memory.")
+
+CACHE_EVICTIONS: Final = Counter(
+    "consul_edge_cache_evictions_total",
+    "Answers evicted, by the bound that was met: entries or bytes.",
+    ["reason"],
+)
+
+CACHE_FLUSHES: Final = Counter(
+    "consul_edge_cache_flushes_total",
+    "Kept answers dropped at once: by an operator (admin), a write of ACLs (acl), a refused"
+    " question (denied) or an unknown token (identity).",
+    ["trigger"],
+)
+
+CACHE_CONFIRMATIONS: Final = Counter(
+    "consul_edge_cache_confirmations_total",
+    "Answers that said much was gone at once and were asked for again before they were believed,"
+    " by what came of it: confirmed or refuted.",
+    ["result"],
+)
+
+WATCHES: Final = Gauge(
+    "consul_edge_blocking_upstream_queries",
+    "Keys that are watched by a blocking query of the edge's own.",
+)
+
+WATCHES_WANTED: Final = Gauge(
+    "consul_edge_watches_wanted",
+    "Keys for which clients wait and no server has room for a watch: they are polled in turn.",
+)
+
+WATCH_ROUNDS: Final = Counter(
+    "consul_edge_watch_rounds_total",
+    "Answers to the edge's own blocking queries: answered was kept, asked again was overtaken by"
+    " a write or had a lower index, refused was an error, failed was none at all.",
+    ["outcome"],
+)
+
 SERVER_FALLBACK: Final = Counter(
     "consul_server_fallback_total",
     "Attempts at Consul servers: success is a usable answer, timeout a server that kept silent,"
@@ -88,6 +138,16 @@ LIMITS_REACHED: Final = Counter(
 
 for _result in ("asked", "denied"):
     HEDGES.labels(_result)
+
+
+for _outcome in ("answered", "asked again", "refused", "failed"):
+    WATCH_ROUNDS.labels(_outcome)
+for _reason in ("entries", "bytes"):
+    CACHE_EVICTIONS.labels(_reason)
+for _trigger in ("admin", "acl", "denied", "identity"):
+    CACHE_FLUSHES.labels(_trigger)
+for _result in ("confirmed", "refuted"):
+    CACHE_CONFIRMATIONS.labels(_result)
 
 
 def initialise_server(server: str) -> None:

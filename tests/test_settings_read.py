@@ -22,9 +22,7 @@ READ_WHILE_LOADING = {"consul.tls.enabled"}
 """It decides what the addresses mean, and is in them from then on; a test below shows it."""
 
 SOON = (
-    *("cache.mode", "cache.ttl", "cache.max_entries", "cache.max_bytes", "cache.max_entry_bytes"),
-    *("cache.stale_if_error", "cache.stale_kv", "cache.endpoints", "cache.warm"),
-    *("cache.snapshot", "watch.wait", "watch.idle", "watch.refresh_interval"),
+    *("cache.warm", "cache.snapshot"),
     *("admin.token", "admin.token_file", "admin.trust_loopback"),
 )
 """Settings whose reader is being written: a path leaves this list with its reader's arrival."""

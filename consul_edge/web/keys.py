@@ -2,11 +2,13 @@
 
 from aiohttp import web
 
+from consul_edge.cache.cache import Cache
 from consul_edge.config import Settings
 from consul_edge.upstream.upstream import Upstream
 from consul_edge.web.hosts import Hosts
 
 SETTINGS = web.AppKey("settings", Settings)
+CACHE = web.AppKey("cache", Cache)
 UPSTREAM = web.AppKey("upstream", Upstream)
 HOSTS = web.AppKey("hosts", Hosts)
 INSTANCE = web.AppKey("instance", str)

@@ -7,14 +7,18 @@ import asyncio
 from aiohttp import hdrs, web
 from multidict import CIMultiDict
 
+from consul_edge.cache.cache import Cache
+from consul_edge.cache.served import Served
 from consul_edge.core.endpoints import OTHER, UI
 from consul_edge.core.errors import BadRequest, Refused, ServerFailed
-from consul_edge.core.headers import request_headers, response_headers, via
+from consul_edge.core.headers import Pairs, request_headers, response_headers, via
+from consul_edge.core.policy import cache_status
 from consul_edge.core.request import Call, parse_call
 from consul_edge.upstream.answer import Answer
 from consul_edge.upstream.courier import Question
 from consul_edge.upstream.upstream import Upstream
 from consul_edge.web.body import take_body
+from consul_edge.web.hits import Hits
 
 CALL = web.RequestKey("call", Call)
 """What the request was, for metrics and the access log."""
@@ -32,6 +36,7 @@ class Proxy:
     def __init__(
         self,
         upstream: Upstream,
+        cache: Cache,
         *,
         instance: str,
         ui: bool,
@@ -49,6 +54,8 @@ class Proxy:
             agent_reads: ``deny`` refuses reads that mean one agent.
         """
         self._upstream = upstream
+        self._cache = cache
+        self._hits = Hits()
         self._credentials = upstream.credentials
         self._via = via(instance)
         self._ui = ui
@@ -63,23 +70,46 @@ class Proxy:
         request[CALL] = call
         self._check(call)
         headers = request_headers(request.headers.items())
-        headers.append(("Via", self._via))
-        self._credentials.complete(headers, has_token_parameter=call.has_token_parameter)
-        if call.endpoint.treatment.value in ("pass", "local") and request.remote:
-            headers.append(("X-Forwarded-For", request.remote))
+        if call.method == "GET" and not request.can_read_body:
+            return await self._read(request, call, headers)
         body, stream = await take_body(request, self._body_bytes)
-        if stream is not None and request.content_length is not None:
-            headers.append(("Content-Length", str(request.content_length)))
-        question = Question(call, headers, body)
         if call.is_read:
             if stream is not None:
                 raise BadRequest(
                     f"a {call.method} with a body of this size means nothing to Consul"
                 )
-            answer = await self._upstream.read(question)
-        else:
-            answer = await self._upstream.write(question, stream)
-        return await self._reply(request, call, answer)
+            answer = await self._upstream.read(self._question(request, call, headers, body))
+            return await self._reply(request, call, answer, ("fwd=bypass",))
+        if stream is not None and request.content_length is not None:
+            headers.append(("Content-Length", str(request.content_length)))
+        question = self._question(request, call, headers, body)
+        answer = await self._cache.write(
+            call, body, lambda during: self._upstream.write(question, stream, during)
+        )
+        return await self._reply(request, call, answer, ("fwd=method",))
+
+    async def _read(self, request: web.Request, call: Call, headers: Pairs) -> web.StreamResponse:
+        found = await self._cache.read(
+            call,
+            headers,
+            lambda: self._upstream.read(self._question(request, call, headers, None)),
+        )
+        if isinstance(found, Served):
+            response = await self._hits.respond(request, found)
+            response[UNTYPED] = hdrs.CONTENT_TYPE not in response.headers
+            return response
+        detail = (f"detail={found.reason}",) if found.reason else ()
+        return await self._reply(request, call, found.answer, ("fwd=bypass", *detail))
+
+    def _question(
+        self, request: web.Request, call: Call, headers: Pairs, body: bytes | None
+    ) -> Question:
+        """Forward a request in its client's own words."""
+        headers = [*headers, ("Via", self._via)]
+        self._credentials.complete(headers, has_token_parameter=call.has_token_parameter)
+        if call.endpoint.treatment.value in ("pass", "local") and request.remote:
+            headers.append(("X-Forwarded-For", request.remote))
+        return Question(call, headers, body)
 
     def drain(self) -> None:
         """End the streams that would go on for ever."""
@@ -103,12 +133,12 @@ class Proxy:
         parts = call.target.partition("?")[0].split("/")
         return next((part for part in parts if part not in ("", ".", "..")), "") == "v1"
 
-    async def _reply(self, request: web.Request, call: Call, answer: Answer) -> web.StreamResponse:
+    async def _reply(
+        self, request: web.Request, call: Call, answer: Answer, status: tuple[str, ...]
+    ) -> web.StreamResponse:
         headers = CIMultiDict(response_headers(answer.headers.items()))
         headers["X-Consul-Edge-Server"] = answer.server.name
-        headers["Cache-Status"] = (
-            "consul-edge; fwd=bypass" if call.is_read else "consul-edge; fwd=method"
-        )
+        headers["Cache-Status"] = cache_status(status)
         if answer.is_open:
             return await self._stream(request, call, answer, headers)
         if request.method == "HEAD" and answer.length is not None:

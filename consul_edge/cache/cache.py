@@ -1,0 +1,170 @@
+"""
+The cache as the rest of the edge sees it: requests go in, answers come out.
+
+Here settings become parts, and here a request gets its rule, its identity and its key.
+"""
+
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
+from typing import Final
+
+from consul_edge import metrics
+from consul_edge.cache.fetching import Fetcher
+from consul_edge.cache.flights import Flights
+from consul_edge.cache.gateway import Forward, Gateway
+from consul_edge.cache.holding import Holding
+from consul_edge.cache.identity import Identities
+from consul_edge.cache.lines import Line, Lines, Store
+from consul_edge.cache.rulebook import Rulebook
+from consul_edge.cache.served import Passed, Served
+from consul_edge.cache.watches import Watches
+from consul_edge.config import Settings
+from consul_edge.core.ask import Unclear
+from consul_edge.core.effects import Effect, effects
+from consul_edge.core.endpoints import decode_path
+from consul_edge.core.headers import Pairs
+from consul_edge.core.key import parse_key
+from consul_edge.core.request import Call
+from consul_edge.upstream.answer import Answer
+from consul_edge.upstream.upstream import Upstream
+
+ACL: Final = "/v1/acl/"
+"""Writes below change what a token may see: of such, nothing may even stand in."""
+
+
+class Cache:
+    """Everything that is kept, with one life."""
+
+    def __init__(self, settings: Settings, upstream: Upstream, *, instance: str) -> None:
+        """Put it together inside a running loop; nothing is asked before a client asks."""
+        cache = settings.cache
+        watch = settings.watch
+        self.lines = Lines(partial(_store, settings))
+        self.identities = Identities()
+        self._rules = Rulebook(settings)
+        self._credentials = upstream.credentials
+        self._fetcher = Fetcher(
+            upstream, instance=instance, max_entry_bytes=cache.max_entry_bytes, wait=watch.wait
+        )
+        self._flights = Flights(self.lines, self._fetcher, self._disown)
+        self.watches = Watches(
+            upstream.rotation,
+            self.lines,
+            self._fetcher,
+            self._flights,
+            idle=watch.idle,
+            wait=watch.wait,
+            refresh_interval=watch.refresh_interval,
+        )
+        self._holding = Holding(self.lines, self.watches)
+        self._gateway = Gateway(
+            upstream.servers,
+            self.lines,
+            self._fetcher,
+            self._flights,
+            self.watches,
+            self._holding,
+        )
+        store = self.lines.store
+        metrics.CACHE_ENTRIES.set_function(lambda: len(store))
+        metrics.CACHE_SIZE.set_function(lambda: store.size_bytes)
+
+    async def read(self, call: Call, headers: Pairs, forward: Forward) -> Served | Passed:
+        """
+        Answer a read.
+
+        Args:
+            headers: The client's own.
+
+            forward: Sends the request as it is.
+
+        Raises:
+            EdgeError: When no server answers, and nothing that is kept may.
+        """
+        rule = self._rules.of(call)
+        if not (rule.is_kept or rule.is_held):
+            return Passed(await forward(), "")
+        token = self._credentials.token_of(call, headers)
+        try:
+            key, ask = parse_key(call, headers, self.identities.of(token))
+        except Unclear as unclear:
+            found: Served | Passed = Passed(await forward(), str(unclear))
+        else:
+            found = await self._gateway.read(key, ask, rule, token, forward)
+        result = found.result if isinstance(found, Served) else "bypass"
+        if result != "bypass" or rule.is_kept:
+            metrics.CACHE_REQUESTS.labels(call.endpoint.name, result).inc()
+        return found
+
+    async def write(
+        self,
+        call: Call,
+        body: bytes | None,
+        send: Callable[[AbstractContextManager[None]], Awaitable[Answer]],
+    ) -> Answer:
+        """
+        Have a write sent, and forget in time what it may change.
+
+        Args:
+            body: None if it is streamed.
+
+            send: Sends it inside the context that it is given, to its end.
+        """
+        touched = effects(call, body)
+        of_rights = bool(touched) and decode_path(call.target).startswith(ACL)
+        return await send(self._writing(touched, of_rights=of_rights))
+
+    def flush(self, lines: Sequence[Line], trigger: str) -> int:
+        """
+        Forget what is kept for *lines*; whoever waits goes on waiting.
+
+        Returns:
+            How many answers were kept.
+        """
+        count = 0
+        for line in lines:
+            count += line.entry is not None
+            line.drop()
+            self.lines.tidy(line)
+        if count:
+            metrics.CACHE_FLUSHES.labels(trigger).inc(count)
+        return count
+
+    def drain(self) -> None:
+        """Have everyone who waits answered with the current value."""
+        self._holding.drain()
+
+    async def close(self) -> None:
+        """End what goes on."""
+        await self.watches.close()
+        await self._flights.close()
+
+    @contextmanager
+    def _writing(self, touched: Sequence[Effect], *, of_rights: bool) -> Iterator[None]:
+        with self.lines.writing(touched):
+            try:
+                yield
+            finally:
+                if of_rights:
+                    self.flush(tuple(self.lines), "acl")
+
+    def _disown(self, identity: str) -> None:
+        """Forget all that was kept for a token that there is no more; its watches end."""
+        lines = [line for line in self.lines if line.key.identity == identity]
+        self.flush(lines, "identity")
+        for line in lines:
+            line.release_all()
+
+
+def _store(settings: Settings, lines: Lines) -> Store:
+    def evicted(name: str, reason: str) -> None:
+        metrics.CACHE_EVICTIONS.labels(reason).inc()
+        lines.evicted(name)
+
+    return Store(
+        max_entries=settings.cache.max_entries,
+        max_bytes=settings.cache.max_bytes,
+        is_needed=lines.is_needed,
+        evicted=evicted,
+    )

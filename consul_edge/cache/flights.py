@@ -1,0 +1,168 @@
+"""
+One running fetch per key, and what becomes of its answer.
+
+Rule 1: a flight belongs to nobody who waits for it: it ends, and its answer is kept, also when
+everyone has left.
+Rule 2: nobody joins a flight that began before a write of his own: its generation is another.
+Rule 3: every answer that is to be kept, a flight's or a watch's, is settled here; an answer that
+was overtaken by a newer one is not kept, and one that says much is gone is asked for again.
+"""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+
+import structlog
+
+from consul_edge import metrics
+from consul_edge.cache.fetching import Fetcher, TooLarge
+from consul_edge.cache.lines import Line, Lines
+from consul_edge.core.entry import Entry, is_emptied
+from consul_edge.core.errors import EdgeError
+from consul_edge.core.policy import Confirm, Denial, Drop, PassOn, Store, conclude
+
+log = structlog.get_logger()
+
+
+@dataclass(eq=False, slots=True)
+class Flight:
+    """A fetch under way."""
+
+    generation: int
+    task: "asyncio.Task[Entry]"
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """How things stood when something was asked: whether its answer still counts."""
+
+    generation: int
+    version: int
+    true_at: float
+
+
+class Flights:
+    """Fetches for lines, and settles what comes back."""
+
+    def __init__(self, lines: Lines, fetcher: Fetcher, disown: Callable[[str], None]) -> None:
+        """
+        Begin with nothing under way.
+
+        Args:
+            disown: Called with an identity that Consul does not know (any more).
+        """
+        self._lines = lines
+        self._fetcher = fetcher
+        self._disown = disown
+        self._now = fetcher.now
+        self._tasks: set[asyncio.Task[Entry]] = set()
+
+    async def fetch(self, line: Line, *, join: bool = True) -> tuple[Entry, bool]:
+        """
+        Ask Consul for *line*, or wait for whoever does.
+
+        Args:
+            join: Whether a flight under way will do.
+
+        Returns:
+            What to answer, kept or not, and whether another's flight brought it.
+
+        Raises:
+            EdgeError: When no server answers.
+
+            TooLarge: When the answer is too large to be shared.
+        """
+        flight = line.flight
+        is_joined = join and flight is not None and flight.generation == line.generation
+        if flight is None or not is_joined:
+            task = asyncio.create_task(self._fly(line))
+            flight = line.flight = Flight(line.generation, task)
+            self._tasks.add(task)
+            task.add_done_callback(lambda task: self._landed(line, task))
+        return await asyncio.shield(flight.task), is_joined
+
+    def ticket(self, line: Line, true_at: float | None = None) -> Ticket:
+        """
+        Note how things stand now, before something is asked.
+
+        Args:
+            true_at: Since when what will be settled is known to be true; None: since now.
+        """
+        return Ticket(line.generation, line.version, self._now() if true_at is None else true_at)
+
+    async def settle(self, line: Line, entry: Entry, ticket: Ticket) -> tuple[Entry, bool]:
+        """
+        Conclude from an answer: keep it, doubt it, or drop what was kept.
+
+        Returns:
+            What to answer, and whether it is one to keep: an error is not.
+
+        Raises:
+            EdgeError: When a doubted answer could not be asked for again.
+
+            TooLarge: When the second answer could not be kept.
+        """
+        before = line.entry
+        conclusion = conclude(line.rule, entry, before)
+        if isinstance(conclusion, Confirm) and before is not None:
+            ticket = self.ticket(line)
+            entry = await self._fetcher.ask(line)
+            gone = is_emptied(before, entry)
+            metrics.CACHE_CONFIRMATIONS.labels("confirmed" if gone else "refuted").inc()
+            log.warning(
+                "much is gone at once",
+                endpoint=line.key.endpoint.name,
+                confirmed=gone,
+                server=entry.server,
+            )
+            conclusion = conclude(line.rule, entry, None)
+        match conclusion:
+            case Store() | Confirm():
+                return self._keep(line, entry, ticket), True
+            case Drop(denial=denial):
+                await self._deny(line, denial)
+            case PassOn():
+                pass
+        return entry, False
+
+    async def close(self) -> None:
+        """Break off what is under way."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _fly(self, line: Line) -> Entry:
+        ticket = self.ticket(line)
+        entry = await self._fetcher.ask(line)
+        answer, _ = await self.settle(line, entry, ticket)
+        return answer
+
+    def _keep(self, line: Line, entry: Entry, ticket: Ticket) -> Entry:
+        if ticket.generation != line.generation or line.writes:
+            # It may have been asked before a write's end: good for who asked, for nobody later.
+            line.show(entry)
+            return entry
+        current = line.entry
+        overtaken = ticket.version != line.version
+        if current is not None and overtaken and entry.index < current.index:
+            return current
+        return line.publish(entry, ticket.true_at)
+
+    async def _deny(self, line: Line, denial: Denial) -> None:
+        line.drop()
+        line.release_all()
+        if denial is Denial.IDENTITY and line.key.identity:
+            with suppress(EdgeError, TooLarge):
+                again = await self._fetcher.ask(line)
+                if conclude(line.rule, again, None) == Drop(Denial.IDENTITY):
+                    self._disown(line.key.identity)
+
+    def _landed(self, line: Line, task: "asyncio.Task[Entry]") -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            # Whoever waited has it; with nobody left it is nobody's.
+            task.exception()
+        if line.flight is not None and line.flight.task is task:
+            line.flight = None
+        self._lines.tidy(line)

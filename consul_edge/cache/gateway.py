@@ -1,0 +1,224 @@
+"""
+Asks ``core.policy`` what to do with a request, and does it.
+
+Rule 1: nothing is decided here but who waits for whom.
+Rule 2: whatever goes wrong upstream, a read ends in one of three ways: an answer of Consul's, a
+kept one that says how old it is, or an error that says what each server did.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final, assert_never
+
+from consul_edge.cache.fetching import Fetcher, TooLarge, Unanswered
+from consul_edge.cache.flights import Flights
+from consul_edge.cache.holding import Holding
+from consul_edge.cache.lines import Line, Lines
+from consul_edge.cache.served import Passed, Served, served
+from consul_edge.cache.watches import Watches
+from consul_edge.core.ask import Ask
+from consul_edge.core.endpoints import Treatment
+from consul_edge.core.entry import Entry
+from consul_edge.core.errors import EdgeError, LimitReached, NoServer, ServerFailed
+from consul_edge.core.failover import Verdict
+from consul_edge.core.key import Key
+from consul_edge.core.policy import Bypass, Fetch, Hold, Rule, Serve, decide, stand_in
+from consul_edge.upstream.answer import Answer
+from consul_edge.upstream.servers import Servers
+
+SECOND_READ: Final = 60.0
+"""Seconds within which a second read of a key earns it a watch."""
+
+LAST_WORD: Final = 1.0
+"""Seconds for a last fetch when the edge shuts down."""
+
+SOON_AGAIN: Final = 1.0
+"""Seconds that a client is held which insists on an index above Consul's: it was told once."""
+
+TOLD: Final = 60.0
+"""Seconds within which it is not told again."""
+
+_TOLD_MOST: Final = 1000
+
+Forward = Callable[[], Awaitable[Answer]]
+"""Sends the client's own request."""
+
+OUTAGES: Final = (NoServer, LimitReached, ServerFailed, Unanswered)
+"""What leaves a read without an answer, though another time it would have one."""
+
+
+class Gateway:
+    """Answers reads from what is kept, or has it fetched."""
+
+    def __init__(
+        self,
+        servers: Servers,
+        lines: Lines,
+        fetcher: Fetcher,
+        flights: Flights,
+        watches: Watches,
+        holding: Holding,
+    ) -> None:
+        """Put the parts together."""
+        self._servers = servers
+        self._lines = lines
+        self._fetcher = fetcher
+        self._flights = flights
+        self._watches = watches
+        self._holding = holding
+        self._now = fetcher.now
+
+    async def read(
+        self, key: Key, ask: Ask, rule: Rule, token: str, forward: Forward
+    ) -> Served | Passed:
+        """
+        Answer a read that has a key.
+
+        Args:
+            token: That which the key's identity stands for.
+
+        Raises:
+            EdgeError: When no server answers, and nothing that is kept may.
+        """
+        line = self._lines.find(key)
+        now = self._now()
+        kept = line.kept(now) if line is not None else None
+        decision = decide(ask, rule, kept)
+        if isinstance(decision, Serve) and line is not None and kept is not None:
+            self._read_again(line, now)
+            return served(kept, decision.result)
+        if isinstance(decision, Bypass) or self._fetcher.was_too_large(key):
+            reason = decision.reason if isinstance(decision, Bypass) else "size"
+            return await self._pass(forward, reason, ask, line)
+        line = self._lines.obtain(key, rule, token)
+        try:
+            if ask.index:
+                return await self._block(line, ask)
+            return await self._fetch(line, ask)
+        except TooLarge:
+            return await self._pass(forward, "size", ask, None)
+
+    async def _pass(
+        self, forward: Forward, reason: str, ask: Ask, line: Line | None
+    ) -> Served | Passed:
+        """Ask Consul with the client's own words; what is kept stands in if nobody answers."""
+        if line is None:
+            return Passed(await forward(), reason)
+        try:
+            answer = await forward()
+        except OUTAGES:
+            stale = self._stand_in(line, ask)
+            if stale is None:
+                raise
+            return stale
+        if answer.verdict is not Verdict.FINAL:
+            return self._stand_in(line, ask) or Passed(answer, reason)
+        return Passed(answer, reason)
+
+    async def _fetch(self, line: Line, ask: Ask) -> Served:
+        if self._servers.are_out:
+            # Their heartbeats will tell: no client need wait for the same refusals.
+            stale = self._stand_in(line, ask)
+            if stale is not None:
+                return stale
+        try:
+            entry, is_joined = await self._flights.fetch(line)
+        except OUTAGES as error:
+            return self._answer_in_outage(line, ask, error)
+        self._read_again(line, self._now())
+        return Served(entry, "collapsed" if is_joined else "miss")
+
+    async def _block(self, line: Line, ask: Ask) -> Served:
+        """Hold a blocking query until there is something else than its client has."""
+        until = self._holding.until(ask.wait)
+        while True:
+            kept = line.kept(self._now())
+            decision = decide(ask, line.rule, kept)
+            match decision:
+                case Serve(result=result) if kept is not None:
+                    return served(kept, result)
+                case Hold() if kept is not None and self._holding.is_over(until) and kept.is_live:
+                    return served(kept, "held")
+                case Hold() if not self._holding.is_over(until):
+                    entry = await self._holding.park(line, ask.index, until)
+                    if entry is not None:
+                        return Served(entry, "held")
+                    continue
+                case Hold() | Fetch() | Bypass() | Serve():
+                    pass
+                case _:
+                    assert_never(decision)
+            found = await self._catch_up(line, ask, until)
+            if found is not None:
+                return found
+
+    async def _catch_up(self, line: Line, ask: Ask, until: float) -> Served | None:
+        """Fetch for a blocking query; None: it was held on, and must look again."""
+        try:
+            entry, is_joined = await self._fetch_newer(line, ask.index)
+        except OUTAGES as error:
+            kept = line.kept(self._now())
+            if kept is None or not kept.entry.covers(ask.index) or self._holding.is_over(until):
+                return self._answer_in_outage(line, ask, error)
+            # What it has is the best that there is: it waits for better times.
+            return await self._hold_on(line, ask, until)
+        answer = Served(entry, "collapsed" if is_joined else "miss")
+        if entry.status not in (200, 404) or self._holding.is_over(until):
+            return answer
+        if entry.covers(ask.index):
+            return await self._hold_on(line, ask, until)
+        if ask.index > entry.index and self._was_told(line, ask.index):
+            soon = min(until, self._now() + SOON_AGAIN)
+            newer = await self._holding.park(line, ask.index, soon)
+            return Served(newer or entry, "held")
+        return answer
+
+    async def _hold_on(self, line: Line, ask: Ask, until: float) -> Served | None:
+        entry = await self._holding.park(line, ask.index, until)
+        return Served(entry, "held") if entry is not None else None
+
+    async def _fetch_newer(self, line: Line, index: int) -> tuple[Entry, bool]:
+        """Fetch; if that began before the client came and lacks what it has, fetch again."""
+        timeout = LAST_WORD if self._holding.is_draining else None
+        try:
+            async with asyncio.timeout(timeout):
+                entry, is_joined = await self._flights.fetch(line)
+                if is_joined and entry.index < index:
+                    entry, is_joined = await self._flights.fetch(line)
+                return entry, is_joined
+        except TimeoutError:
+            raise NoServer({"every server": "was silent while the edge shut down"}) from None
+
+    def _was_told(self, line: Line, index: int) -> bool:
+        """Note that a client is told that Consul's index is lower; tell whether one was before."""
+        now = self._now()
+        before = line.told.get(index)
+        if before is not None and now - before < TOLD:
+            return True
+        if len(line.told) >= _TOLD_MOST:
+            line.told.clear()
+        line.told[index] = now
+        return False
+
+    def _answer_in_outage(self, line: Line, ask: Ask, error: EdgeError) -> Served:
+        stale = self._stand_in(line, ask)
+        self._lines.tidy(line)
+        if stale is not None:
+            return stale
+        if isinstance(error, Unanswered):
+            return Served(error.entry, "miss")
+        raise error
+
+    def _stand_in(self, line: Line, ask: Ask) -> Served | None:
+        kept = line.kept(self._now())
+        if kept is None or not stand_in(ask, line.rule, kept):
+            return None
+        line.read_at = self._now()
+        return Served(kept.entry, "stale", kept.age, is_live=False)
+
+    def _read_again(self, line: Line, now: float) -> None:
+        """Note a read; the second within a minute earns the line a watch."""
+        is_second = now - line.read_at <= SECOND_READ
+        line.read_at = now
+        if is_second and not line.is_watched and line.rule.treatment is Treatment.WATCH:
+            self._watches.want(line)

@@ -1,0 +1,71 @@
+"""
+Clients whose blocking queries are parked, and for how long.
+
+Consul's own rules (CONSUL.md A.1): five minutes if the client names no wait, ten at most, and up
+to a sixteenth more so that those who came together do not come again together.
+"""
+
+import asyncio
+import random
+from typing import Final
+
+from consul_edge import metrics
+from consul_edge.cache.lines import Line, Lines, Waiter
+from consul_edge.cache.watches import Watches
+from consul_edge.core.entry import Entry
+
+DEFAULT_WAIT: Final = 300.0
+LONGEST_WAIT: Final = 600.0
+JITTER: Final = 1 / 16
+
+
+class Holding:
+    """Parks clients until there is news for them."""
+
+    def __init__(self, lines: Lines, watches: Watches) -> None:
+        """Begin with nobody."""
+        self.is_draining = False
+        self._lines = lines
+        self._watches = watches
+        self._loop = asyncio.get_running_loop()
+
+    def until(self, wait: float | None) -> float:
+        """Choose the moment until which a client that asked for *wait* seconds is held."""
+        seconds = min(wait or DEFAULT_WAIT, LONGEST_WAIT)
+        return self._loop.time() + seconds * (1 + random.random() * JITTER)  # noqa: S311 - spreads load
+
+    def is_over(self, until: float) -> bool:
+        """Tell whether a client is to be answered now, with whatever there is."""
+        return self.is_draining or self._loop.time() >= until
+
+    async def park(self, line: Line, index: int, until: float) -> Entry | None:
+        """
+        Wait for something else than the client has, which it calls *index*.
+
+        Returns:
+            What to answer; None: look again, for the time is over or the line was dropped.
+        """
+        waiter = Waiter(index, self._loop.create_future())
+        line.waiters[waiter] = None
+        self._watches.want(line)
+        timer = self._loop.call_at(until, _look_again, waiter)
+        metrics.BLOCKING_CLIENTS.inc()
+        try:
+            return await waiter.news
+        finally:
+            metrics.BLOCKING_CLIENTS.dec()
+            timer.cancel()
+            line.waiters.pop(waiter, None)
+            line.read_at = self._loop.time()
+            self._lines.tidy(line)
+
+    def drain(self) -> None:
+        """Have everybody answered with the current value, now and from now on."""
+        self.is_draining = True
+        for line in self._lines:
+            line.release_all()
+
+
+def _look_again(waiter: Waiter) -> None:
+    if not waiter.news.done():
+        waiter.news.set_result(None)

@@ -1,0 +1,216 @@
+"""
+The loop that keeps one line fresh: a fill, then one blocking query after the other.
+
+Rule 1: rounds follow each other at one server, under one leader; another server or leader begins
+anew with a fill, for indexes are comparable only within one.
+Rule 2: an answer's body counts, not its index: rights narrow silently, at the same index
+(CONSUL.md 0).  An index that went back, or a round that a write has overtaken, is no answer but a
+reason to fetch.
+Rule 3: a round that nobody is interested in any more is finished all the same; only then is it
+seen whether another one follows.
+"""
+
+import asyncio
+import random
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+
+from consul_edge import metrics
+from consul_edge.cache.fetching import Fetcher, TooLarge
+from consul_edge.cache.flights import Flights, Ticket
+from consul_edge.cache.lines import Line
+from consul_edge.core.backoff import backoff
+from consul_edge.core.entry import Entry
+from consul_edge.core.errors import EdgeError, ServerFailed
+from consul_edge.core.pace import Pace
+from consul_edge.core.policy import is_table_wide
+from consul_edge.upstream.answer import Answer
+from consul_edge.upstream.rotation import Rotation
+from consul_edge.upstream.rounds import Round
+from consul_edge.upstream.servers import Server
+from consul_edge.upstream.slots import Place
+
+log = structlog.get_logger()
+
+FIRST_PAUSE: Final = 0.1
+LONGEST_PAUSE: Final = 60.0
+"""Seconds before a watch that failed tries again; news of a server or leader cut them short."""
+
+BURST: Final = 10
+"""Rounds that may follow each other at once; a table-wide watch has 2, as Consul advises."""
+
+SHARE: Final = 20
+"""How much faster than a table-wide watch any other may go on for long."""
+
+
+_ANSWERS: Final = frozenset({200, 404})
+"""Statuses of what can be kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What all watches share."""
+
+    rotation: Rotation
+    fetcher: Fetcher
+    flights: Flights
+    refresh_interval: float
+    """Seconds that lie between the rounds of a table-wide watch at least."""
+
+    choose: Callable[[], Server | None]
+    """Gives the server for a new watch, if one has room."""
+
+    may_fill: AbstractAsyncContextManager[None]
+    """How many may fill at once: when servers come back, all watches want to."""
+
+    goes_on: Callable[[Line], bool]
+    """Asked after each round."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """A round's answer."""
+
+    answer: Answer
+    ticket: Ticket
+    """Of the round's beginning."""
+    index: int
+    """That the round waited for to be surpassed."""
+    came_at: float
+
+
+class Watch:
+    """Keeps one line fresh until it is not worth it."""
+
+    def __init__(self, line: Line, tools: Tools) -> None:
+        """Prepare to watch."""
+        self._line = line
+        self._tools = tools
+        self._rotation = tools.rotation
+        table_wide = is_table_wide(line.key.endpoint)
+        self._pace = Pace(
+            burst=2 if table_wide else BURST,
+            interval=tools.refresh_interval / (1 if table_wide else SHARE),
+        )
+        self._failures = 0
+
+    async def run(self) -> None:
+        """Watch; return when it is not worth it, cannot be done, or there is no room."""
+        while self._tools.goes_on(self._line):
+            server = self._tools.choose()
+            if server is None:
+                if self._rotation.servers.well():
+                    return
+                await self._pause()
+                continue
+            place = Place(server.slots)
+            try:
+                if not await self._watch_at(server, place):
+                    return
+            except TooLarge:
+                return
+            except EdgeError as error:
+                log.debug("watch failed", endpoint=self._line.key.endpoint.name, error=str(error))
+                _count("failed")
+                place.give()
+                await self._pause()
+            finally:
+                place.give()
+
+    async def _watch_at(self, server: Server, place: Place) -> bool:
+        """Fill, then do rounds; tell whether the watch is to go on elsewhere."""
+        line, rotation = self._line, self._rotation
+        await rotation.hear(server)
+        entry = line.entry
+        if entry is not None and self._is_filled(entry, server):
+            index = entry.index
+        else:
+            async with self._tools.may_fill:
+                index = await self._fill(server)
+        while index and self._tools.goes_on(line):
+            if line.entry is None:
+                # Flushed or evicted, and still wanted: begin anew.
+                return True
+            delay = self._pace.delay(rotation.now())
+            if delay:
+                await asyncio.sleep(delay)
+            with place.lent():
+                change = await self._wait_for_change(server, index)
+            index = await self._take(server, change)
+            self._failures = 0
+        return False
+
+    def _is_filled(self, entry: Entry, server: Server) -> bool:
+        """Whether what is kept came from *server*, under the leader that it has now."""
+        line, tenure = self._line, server.tenure
+        return (
+            not line.is_superseded
+            and tenure is not None
+            and entry.server == server.name
+            and line.proved_at >= tenure.began_at
+        )
+
+    async def _fill(self, server: Server) -> int:
+        """Ask without waiting; give the index to go on from, or 0 if there is none."""
+        tools, line = self._tools, self._line
+        ticket = tools.flights.ticket(line)
+        asking = Round(self._rotation, server, tools.fetcher.question(line), 0)
+        entry = await tools.fetcher.entry_of(line, await asking.answer())
+        return await self._settle(server, entry, ticket)
+
+    async def _wait_for_change(self, server: Server, index: int) -> _Change:
+        line, now = self._line, self._rotation.now
+        ticket = self._tools.flights.ticket(line)
+        question = self._tools.fetcher.question(line, index=index)
+        pending = line.round = Round(self._rotation, server, question, index)
+        try:
+            answer = await pending.answer()
+        finally:
+            line.round = None
+            if ticket.generation == line.generation:
+                # What the round has proven stays proven.
+                line.proved_at = max(line.proved_at, pending.heard_at)
+        return _Change(answer, ticket, index, now())
+
+    async def _take(self, server: Server, change: _Change) -> int:
+        """Make use of a round's answer; give the index to go on from, or 0 if there is none."""
+        tools, line = self._tools, self._line
+        entry = await tools.fetcher.entry_of(line, change.answer)
+        if entry.status in _ANSWERS:
+            overtaken = change.ticket.generation != line.generation or line.writes > 0
+            if overtaken:
+                line.show(entry)
+            if overtaken or entry.index < change.index:
+                _count("asked again")
+                return await self._fill(server)
+        ticket = tools.flights.ticket(line, change.came_at)
+        return await self._settle(server, entry, ticket)
+
+    async def _settle(self, server: Server, entry: Entry, ticket: Ticket) -> int:
+        entry, is_kept = await self._tools.flights.settle(self._line, entry, ticket)
+        if is_kept:
+            _count("answered")
+            return entry.index
+        _count("refused")
+        if entry.status == 403:
+            return 0
+        raise ServerFailed(server.name, f"answered {entry.status}", sent=True)
+
+    async def _pause(self) -> None:
+        """Wait for longer after each failure, or for news that promise something."""
+        self._failures += 1
+        seconds = backoff(
+            self._failures,
+            first=FIRST_PAUSE,
+            most=LONGEST_PAUSE,
+            jitter=random.random(),  # noqa: S311 - spreads load, guards nothing
+        )
+        await asyncio.wait((self._rotation.servers.news(),), timeout=seconds)
+
+
+def _count(outcome: str) -> None:
+    metrics.WATCH_ROUNDS.labels(outcome).inc()

@@ -13,7 +13,7 @@ from consul_edge import metrics
 from consul_edge.cache.fetching import Fetcher
 from consul_edge.cache.flights import Flights
 from consul_edge.cache.gateway import Forward, Gateway
-from consul_edge.cache.holding import Holding
+from consul_edge.cache.holding import Deliver, Holding
 from consul_edge.cache.identity import Identities
 from consul_edge.cache.lines import Line, Lines, Store
 from consul_edge.cache.rulebook import Rulebook
@@ -70,7 +70,9 @@ class Cache:
         metrics.CACHE_ENTRIES.set_function(lambda: len(store))
         metrics.CACHE_SIZE.set_function(lambda: store.size_bytes)
 
-    async def read(self, call: Call, headers: Pairs, forward: Forward) -> Served | Passed:
+    async def read(
+        self, call: Call, headers: Pairs, forward: Forward, deliver: Deliver | None = None
+    ) -> Served | Passed:
         """
         Answer a read.
 
@@ -78,6 +80,8 @@ class Cache:
             headers: The client's own.
 
             forward: Sends the request as it is.
+
+            deliver: Given what a held client was waiting for before this returns it.
 
         Raises:
             EdgeError: When no server answers, and nothing that is kept may.
@@ -91,7 +95,7 @@ class Cache:
         except Unclear as unclear:
             found: Served | Passed = Passed(await forward(), str(unclear))
         else:
-            found = await self._gateway.read(key, ask, rule, token, forward)
+            found = await self._gateway.read(key, ask, rule, token, forward, deliver)
         result = found.result if isinstance(found, Served) else "bypass"
         if result != "bypass" or rule.is_kept:
             metrics.CACHE_REQUESTS.labels(call.endpoint.name, result).inc()

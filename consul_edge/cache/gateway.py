@@ -12,7 +12,7 @@ from typing import Final, assert_never
 
 from consul_edge.cache.fetching import Fetcher, TooLarge, Unanswered
 from consul_edge.cache.flights import Flights
-from consul_edge.cache.holding import Holding
+from consul_edge.cache.holding import Deliver, Holding
 from consul_edge.cache.lines import Line, Lines
 from consul_edge.cache.served import Passed, Served, served
 from consul_edge.cache.watches import Watches
@@ -69,13 +69,21 @@ class Gateway:
         self._now = fetcher.now
 
     async def read(
-        self, key: Key, ask: Ask, rule: Rule, token: str, forward: Forward
+        self,
+        key: Key,
+        ask: Ask,
+        rule: Rule,
+        token: str,
+        forward: Forward,
+        deliver: Deliver | None,
     ) -> Served | Passed:
         """
         Answer a read that has a key.
 
         Args:
             token: That which the key's identity stands for.
+
+            deliver: Given what a held client was waiting for, before its task runs.
 
         Raises:
             EdgeError: When no server answers, and nothing that is kept may.
@@ -93,7 +101,7 @@ class Gateway:
         line = self._lines.obtain(key, rule, token)
         try:
             if ask.index:
-                return await self._block(line, ask)
+                return await self._block(line, ask, deliver)
             return await self._fetch(line, ask)
         except TooLarge:
             return await self._pass(forward, "size", ask, None)
@@ -128,7 +136,7 @@ class Gateway:
         self._read_again(line, self._now())
         return Served(entry, "collapsed" if is_joined else "miss")
 
-    async def _block(self, line: Line, ask: Ask) -> Served:
+    async def _block(self, line: Line, ask: Ask, deliver: Deliver | None) -> Served:
         """Hold a blocking query until there is something else than its client has."""
         until = self._holding.until(ask.wait)
         while True:
@@ -140,19 +148,21 @@ class Gateway:
                 case Hold() if kept is not None and self._holding.is_over(until) and kept.is_live:
                     return served(kept, "held")
                 case Hold() if not self._holding.is_over(until):
-                    entry = await self._holding.park(line, ask.index, until)
-                    if entry is not None:
-                        return Served(entry, "held")
+                    news = await self._holding.park(line, ask.index, until, deliver)
+                    if news is not None:
+                        return news
                     continue
                 case Hold() | Fetch() | Bypass() | Serve():
                     pass
                 case _:
                     assert_never(decision)
-            found = await self._catch_up(line, ask, until)
+            found = await self._catch_up(line, ask, until, deliver)
             if found is not None:
                 return found
 
-    async def _catch_up(self, line: Line, ask: Ask, until: float) -> Served | None:
+    async def _catch_up(
+        self, line: Line, ask: Ask, until: float, deliver: Deliver | None
+    ) -> Served | None:
         """Fetch for a blocking query; None: it was held on, and must look again."""
         try:
             entry, is_joined = await self._fetch_newer(line, ask.index)
@@ -161,21 +171,17 @@ class Gateway:
             if kept is None or not kept.entry.covers(ask.index) or self._holding.is_over(until):
                 return self._answer_in_outage(line, ask, error)
             # What it has is the best that there is: it waits for better times.
-            return await self._hold_on(line, ask, until)
+            return await self._holding.park(line, ask.index, until, deliver)
         answer = Served(entry, "collapsed" if is_joined else "miss")
         if entry.status not in (200, 404) or self._holding.is_over(until):
             return answer
         if entry.covers(ask.index):
-            return await self._hold_on(line, ask, until)
+            return await self._holding.park(line, ask.index, until, deliver)
         if ask.index > entry.index and self._was_told(line, ask.index):
             soon = min(until, self._now() + SOON_AGAIN)
-            newer = await self._holding.park(line, ask.index, soon)
-            return Served(newer or entry, "held")
+            news = await self._holding.park(line, ask.index, soon, deliver)
+            return news or Served(entry, "held")
         return answer
-
-    async def _hold_on(self, line: Line, ask: Ask, until: float) -> Served | None:
-        entry = await self._holding.park(line, ask.index, until)
-        return Served(entry, "held") if entry is not None else None
 
     async def _fetch_newer(self, line: Line, index: int) -> tuple[Entry, bool]:
         """Fetch; if that began before the client came and lacks what it has, fetch again."""

@@ -7,16 +7,21 @@ to a sixteenth more so that those who came together do not come again together.
 
 import asyncio
 import random
+from collections.abc import Callable
 from typing import Final
 
 from consul_edge import metrics
 from consul_edge.cache.lines import Line, Lines, Waiter
+from consul_edge.cache.served import Served
 from consul_edge.cache.watches import Watches
-from consul_edge.core.entry import Entry
 
 DEFAULT_WAIT: Final = 300.0
 LONGEST_WAIT: Final = 600.0
 JITTER: Final = 1 / 16
+
+
+Deliver = Callable[[Served], None]
+"""Writes an answer to the client that waits for it."""
 
 
 class Holding:
@@ -38,14 +43,20 @@ class Holding:
         """Tell whether a client is to be answered now, with whatever there is."""
         return self.is_draining or self._loop.time() >= until
 
-    async def park(self, line: Line, index: int, until: float) -> Entry | None:
+    async def park(
+        self, line: Line, index: int, until: float, deliver: Deliver | None
+    ) -> Served | None:
         """
         Wait for something else than the client has, which it calls *index*.
+
+        Args:
+            deliver: Given the news at once, before those who waited for it run: of a thousand
+                clients the last one must not wait for the bookkeeping of the others.
 
         Returns:
             What to answer; None: look again, for the time is over or the line was dropped.
         """
-        waiter = Waiter(index, self._loop.create_future())
+        waiter = Waiter(index, self._loop.create_future(), deliver)
         line.waiters[waiter] = None
         self._watches.want(line)
         timer = self._loop.call_at(until, _look_again, waiter)

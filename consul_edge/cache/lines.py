@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from consul_edge.cache.served import Served
 from consul_edge.cache.store import MemoryStore
 from consul_edge.core.effects import Effect, KvEntry, KvTree, touches
 from consul_edge.core.entry import Entry
@@ -46,8 +47,11 @@ class Waiter:
     index: int
     """What it knows."""
 
-    news: "asyncio.Future[Entry | None]"
-    """The entry that it was waiting for; None: look again."""
+    news: "asyncio.Future[Served | None]"
+    """What it was waiting for; None: look again."""
+
+    deliver: Callable[[Served], None] | None = None
+    """Called with it before the future is done."""
 
 
 @dataclass(eq=False, slots=True)
@@ -134,8 +138,9 @@ class Line:
         self.version += 1
         self.kept_generation = self.generation
         self.proved_at = proved_at
+        news = Served(entry, "held")
         for waiter in [one for one in self.waiters if not entry.covers(one.index)]:
-            self._release(waiter, entry)
+            self._release(waiter, news)
         return entry
 
     def show(self, entry: Entry) -> None:
@@ -144,8 +149,9 @@ class Line:
         """
         wakes = wakes_by_index(self.key.endpoint, entry)
         entry = entry.following(self.entry, wakes=wakes)
+        news = Served(entry, "held")
         for waiter in [one for one in self.waiters if one.index < entry.since]:
-            self._release(waiter, entry)
+            self._release(waiter, news)
 
     def release_all(self) -> None:
         """Have everyone who waits look again."""
@@ -157,10 +163,12 @@ class Line:
         self.store.drop(self.name)
         self.generation += 1
 
-    def _release(self, waiter: Waiter, entry: Entry | None) -> None:
+    def _release(self, waiter: Waiter, news: Served | None) -> None:
         del self.waiters[waiter]
         if not waiter.news.done():
-            waiter.news.set_result(entry)
+            if news is not None and waiter.deliver is not None:
+                waiter.deliver(news)
+            waiter.news.set_result(news)
 
 
 class Lines:

@@ -1,17 +1,24 @@
 """
-Writing kept answers to clients: the headers of the moment, and one compressed form for all.
+Writing kept answers to clients: the headers of the moment, and one rendering for all.
+
+Rule 1: clients that get the same get the same bytes: head and body of an answer are put together
+once a second and entry, and each client costs one write.
+Rule 2: what is large, or whose client reads slowly, goes aiohttp's way, which waits for it.
 """
 
 import asyncio
 import gzip
+import time
+from email.utils import formatdate
 from typing import Final
 from weakref import WeakKeyDictionary
 
-from aiohttp import hdrs, web
+from aiohttp import HttpVersion11, hdrs, web
 from multidict import CIMultiDict
 
 from consul_edge.cache.served import Served
 from consul_edge.core.entry import Entry, moment_headers
+from consul_edge.core.headers import Pairs
 from consul_edge.core.policy import cache_status
 
 SMALL_BYTES: Final = 1400
@@ -20,51 +27,137 @@ SMALL_BYTES: Final = 1400
 LARGE_BYTES: Final = 128 * 1024
 """Bodies from here on are compressed outside the event loop."""
 
+READY_BYTES: Final = 64 * 1024
+"""Bodies up to this size are written without asking whether the client keeps up."""
+
 LEVEL: Final = 4
 """Of gzip: done once per entry, and sent perhaps a thousand times."""
+
+
+class Ready(web.StreamResponse):
+    """A response whose bytes have been written already."""
+
+    def __init__(self, entry: Entry) -> None:
+        """Tell aiohttp that there is nothing left to do."""
+        super().__init__(status=entry.status, reason=entry.reason)
+        self._keep_alive = True
+        self._eof_sent = True
 
 
 class Hits:
     """Makes responses of what the cache serves."""
 
     def __init__(self) -> None:
-        """Begin with nothing compressed."""
+        """Begin with nothing compressed or rendered."""
         self._compressed: WeakKeyDictionary[Entry, bytes] = WeakKeyDictionary()
+        self._rendered: WeakKeyDictionary[Entry, dict[tuple[object, ...], bytes]]
+        self._rendered = WeakKeyDictionary()
+        self._second = 0
+        self._date = ""
 
-    async def respond(self, request: web.Request, served: Served) -> web.Response:
-        """Make the response for one client."""
+    async def respond(self, request: web.Request, served: Served) -> web.StreamResponse:
+        """Answer one client."""
         entry = served.entry
-        headers = CIMultiDict(entry.headers)
-        headers.extend(
-            moment_headers(
-                entry,
-                age=served.age,
-                is_live=served.is_live,
-                because_of_error=served.is_stale,
-            )
-        )
-        headers["X-Cache"] = "HIT" if served.is_hit else "MISS"
-        if served.is_hit:
-            headers[hdrs.AGE] = str(int(served.age))
-        if served.is_stale:
-            headers["X-Consul-Edge-Stale"] = str(int(served.age))
-        headers["X-Consul-Edge-Server"] = entry.server
-        headers["Cache-Status"] = cache_status(served.status)
+        zipped = wants_gzip(request, entry)
+        if zipped and entry not in self._compressed and len(entry.body) >= LARGE_BYTES:
+            self._compressed[entry] = await asyncio.to_thread(_compress, entry.body)
+        ready = self.write(request, served, zipped=zipped)
+        if ready is not None:
+            return ready
+        headers = CIMultiDict(self._headers(served))
         body = entry.body
-        if len(body) >= SMALL_BYTES and accepts_gzip(request.headers.get("Accept-Encoding", "")):
-            body = await self._compress(entry)
+        if zipped:
+            body = self._compress(entry)
             headers[hdrs.CONTENT_ENCODING] = "gzip"
         return web.Response(status=entry.status, reason=entry.reason, headers=headers, body=body)
 
-    async def _compress(self, entry: Entry) -> bytes:
+    def write(self, request: web.Request, served: Served, *, zipped: bool) -> Ready | None:
+        """
+        Write the whole answer at once, if that will do.
+
+        Args:
+            zipped: Whether the client gets the compressed form.
+        """
+        transport = request.transport
+        if (
+            len(served.entry.body) > READY_BYTES
+            or request.version != HttpVersion11
+            or not request.keep_alive
+            or transport is None
+            or transport.is_closing()
+            or transport.get_write_buffer_size()
+        ):
+            return None
+        transport.write(self._render(served, zipped=zipped))
+        return Ready(served.entry)
+
+    def _render(self, served: Served, *, zipped: bool) -> bytes:
+        now = int(time.time())
+        if now != self._second:
+            self._second, self._date = now, formatdate(now, usegmt=True)
+            self._rendered.clear()
+        forms = self._rendered.setdefault(served.entry, {})
+        contact = 0 if served.is_live else round(served.age * 1000)
+        form = (served.result, int(served.age), contact, zipped)
+        raw = forms.get(form)
+        if raw is None:
+            entry = served.entry
+            body = self._compress(entry) if zipped else entry.body
+            lines = [f"HTTP/1.1 {entry.status} {entry.reason}"]
+            lines += [f"{name}: {value}" for name, value in self._headers(served)]
+            if zipped:
+                lines.append("Content-Encoding: gzip")
+            lines += [f"Content-Length: {len(body)}", f"Date: {self._date}", "", ""]
+            raw = "\r\n".join(lines).encode("utf-8", "surrogateescape") + body
+            forms[form] = raw
+        return raw
+
+    def _headers(self, served: Served) -> Pairs:
+        entry = served.entry
+        pairs = [
+            *entry.headers,
+            *moment_headers(
+                entry, age=served.age, is_live=served.is_live, because_of_error=served.is_stale
+            ),
+            ("X-Cache", "HIT" if served.is_hit else "MISS"),
+        ]
+        if served.is_hit:
+            pairs.append(("Age", str(int(served.age))))
+        if served.is_stale:
+            pairs.append(("X-Consul-Edge-Stale", str(int(served.age))))
+        pairs.append(("X-Consul-Edge-Server", entry.server))
+        pairs.append(("Cache-Status", cache_status(served.status)))
+        return pairs
+
+    def _compress(self, entry: Entry) -> bytes:
         body = self._compressed.get(entry)
         if body is None:
-            if len(entry.body) < LARGE_BYTES:
-                body = gzip.compress(entry.body, LEVEL, mtime=0)
-            else:
-                body = await asyncio.to_thread(gzip.compress, entry.body, LEVEL, mtime=0)
-            self._compressed[entry] = body
+            body = self._compressed[entry] = _compress(entry.body)
         return body
+
+
+class Delivery:
+    """Writes to a client that is parked in the moment when there is news, before its task runs."""
+
+    def __init__(self, hits: Hits, request: web.Request) -> None:
+        """Hold the client's request."""
+        self.response: Ready | None = None
+        """Set once it has been answered."""
+        self._hits = hits
+        self._request = request
+
+    def __call__(self, served: Served) -> None:
+        """Answer it, if that can be done at once."""
+        entry = served.entry
+        zipped = wants_gzip(self._request, entry)
+        if not zipped or len(entry.body) < READY_BYTES:
+            self.response = self._hits.write(self._request, served, zipped=zipped)
+
+
+def wants_gzip(request: web.Request, entry: Entry) -> bool:
+    """Tell whether *request* gets the compressed form of *entry*."""
+    accepted = request.headers.get(hdrs.ACCEPT_ENCODING)
+    return bool(accepted) and len(entry.body) >= SMALL_BYTES and accepts_gzip(str(accepted))
 
 
 def accepts_gzip(accepted: str) -> bool:
@@ -79,3 +172,7 @@ def accepts_gzip(accepted: str) -> bool:
         if coding.strip() in ("gzip", "*"):
             return weight.replace(" ", "") not in ("q=0", "q=0.0", "q=0.00", "q=0.000")
     return False
+
+
+def _compress(body: bytes) -> bytes:
+    return gzip.compress(body, LEVEL, mtime=0)

@@ -18,7 +18,7 @@ from consul_edge.upstream.answer import Answer
 from consul_edge.upstream.courier import Question
 from consul_edge.upstream.upstream import Upstream
 from consul_edge.web.body import take_body
-from consul_edge.web.hits import Hits
+from consul_edge.web.hits import Delivery, Hits, Ready
 
 CALL = web.RequestKey("call", Call)
 """What the request was, for metrics and the access log."""
@@ -89,13 +89,19 @@ class Proxy:
         return await self._reply(request, call, answer, ("fwd=method",))
 
     async def _read(self, request: web.Request, call: Call, headers: Pairs) -> web.StreamResponse:
+        delivery = Delivery(self._hits, request) if call.poll is not None else None
         found = await self._cache.read(
             call,
             headers,
             lambda: self._upstream.read(self._question(request, call, headers, None)),
+            delivery,
         )
         if isinstance(found, Served):
+            if delivery is not None and delivery.response is not None:
+                return delivery.response
             response = await self._hits.respond(request, found)
+            if isinstance(response, Ready):
+                return response
             response[UNTYPED] = hdrs.CONTENT_TYPE not in response.headers
             return response
         detail = (f"detail={found.reason}",) if found.reason else ()

@@ -15,7 +15,8 @@ from consul_edge.cache.flights import Flights
 from consul_edge.cache.gateway import Forward, Gateway
 from consul_edge.cache.holding import Deliver, Holding
 from consul_edge.cache.identity import Identities
-from consul_edge.cache.lines import Line, Lines, Store
+from consul_edge.cache.line import Line, Store
+from consul_edge.cache.lines import Lines
 from consul_edge.cache.rulebook import Rulebook
 from consul_edge.cache.served import Passed, Served
 from consul_edge.cache.watches import Watches

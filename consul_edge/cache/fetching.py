@@ -6,7 +6,7 @@ import asyncio
 from collections import OrderedDict
 from typing import Final
 
-from consul_edge.cache.lines import Line
+from consul_edge.cache.line import Line
 from consul_edge.core.durations import render_duration
 from consul_edge.core.entry import Entry, make_entry
 from consul_edge.core.errors import EdgeError

@@ -17,7 +17,8 @@ import structlog
 
 from consul_edge import metrics
 from consul_edge.cache.fetching import Fetcher, TooLarge
-from consul_edge.cache.lines import Line, Lines
+from consul_edge.cache.line import Line
+from consul_edge.cache.lines import Lines
 from consul_edge.core.entry import Entry, is_emptied
 from consul_edge.core.errors import EdgeError
 from consul_edge.core.policy import Confirm, Denial, Drop, PassOn, Store, conclude

@@ -13,7 +13,8 @@ from typing import Final, assert_never
 from consul_edge.cache.fetching import Fetcher, TooLarge, Unanswered
 from consul_edge.cache.flights import Flights
 from consul_edge.cache.holding import Deliver, Holding
-from consul_edge.cache.lines import Line, Lines
+from consul_edge.cache.line import Line
+from consul_edge.cache.lines import Lines
 from consul_edge.cache.served import Passed, Served, served
 from consul_edge.cache.watches import Watches
 from consul_edge.core.ask import Ask
@@ -124,8 +125,8 @@ class Gateway:
         return Passed(answer, reason)
 
     async def _fetch(self, line: Line, ask: Ask) -> Served:
-        if self._servers.are_out:
-            # Their heartbeats will tell: no client need wait for the same refusals.
+        if self._servers.are_useless(self._now()):
+            # Their heartbeats will tell: no client need wait for what others have waited for.
             stale = self._stand_in(line, ask)
             if stale is not None:
                 return stale

@@ -11,7 +11,8 @@ from collections.abc import Callable
 from typing import Final
 
 from consul_edge import metrics
-from consul_edge.cache.lines import Line, Lines, Waiter
+from consul_edge.cache.line import Line, Waiter
+from consul_edge.cache.lines import Lines
 from consul_edge.cache.served import Served
 from consul_edge.cache.watches import Watches
 

@@ -1,174 +1,29 @@
 """
-What goes on for each key: its entry, who fetches it, who watches it, who waits for it.
+All lines, found by their key and by what a write touches.
 
 Rule 1: a line exists while there is anything to know: an entry, a flight, a watch or a waiter.
-Rule 2: a write bumps the generation of each line that it may touch, before and after.  What was
-fetched in another generation is never kept, and an entry of another generation answers nobody but
-those for whom there is nothing better (promise 5).
-Rule 3: nothing here awaits anything.
+Rule 2: a write bumps the generation of whatever it may touch, before and after: single lines for
+KV, whole endpoints else, for one registration must not cost a step for each of 10,000 lines.  What
+was fetched in another generation is never kept.
 """
 
-import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from itertools import chain
+from typing import assert_never
 
-from consul_edge.cache.served import Served
-from consul_edge.cache.store import MemoryStore
-from consul_edge.core.effects import Effect, KvEntry, KvTree, touches
-from consul_edge.core.entry import Entry
+from consul_edge.cache.line import Line, Store, Touched
+from consul_edge.core.effects import (
+    Classes,
+    Effect,
+    KvEntry,
+    KvTree,
+    touches,
+    touches_endpoint,
+)
+from consul_edge.core.endpoints import ENDPOINTS, Endpoint
 from consul_edge.core.key import Key
-from consul_edge.core.policy import Kept, Rule, wakes_by_index
-
-if TYPE_CHECKING:
-    from consul_edge.cache.flights import Flight
-
-Store = MemoryStore[Entry]
-
-
-class Proving(Protocol):
-    """A watch's round, as far as it proves an entry."""
-
-    index: int
-
-    @property
-    def heard_at(self) -> float:
-        """Until when it would have told a change."""
-
-    def is_live(self, now: float) -> bool:
-        """Whether it would have told a change by *now*."""
-
-
-@dataclass(eq=False, slots=True)
-class Waiter:
-    """A client whose blocking query is parked."""
-
-    index: int
-    """What it knows."""
-
-    news: "asyncio.Future[Served | None]"
-    """What it was waiting for; None: look again."""
-
-    deliver: Callable[[Served], None] | None = None
-    """Called with it before the future is done."""
-
-
-@dataclass(eq=False, slots=True)
-class Line:
-    """Everything about one key."""
-
-    key: Key
-    rule: Rule
-    name: str
-    """Of its entry in the store."""
-    token: str = field(repr=False)
-    store: Store = field(repr=False)
-    generation: int = 0
-    writes: int = 0
-    """Under way through this edge, and touching it."""
-    version: int = 0
-    """Counts what was published."""
-    kept_generation: int = -1
-    """Of the entry."""
-    proved_at: float = 0.0
-    """When the entry was last seen to be true, but for what a pending round proves."""
-    read_at: float = float("-inf")
-    flight: "Flight | None" = None
-    round: Proving | None = None
-    """Pending now."""
-    is_watched: bool = False
-    is_warm: bool = False
-    """Watched whether or not anybody reads it."""
-    waiters: dict[Waiter, None] = field(default_factory=dict)
-    told: dict[int, float] = field(default_factory=dict)
-    """Indexes above Consul's, and when a client that came with one was told the lower one."""
-
-    @property
-    def entry(self) -> Entry | None:
-        """What is kept, valid or not."""
-        return self.store.peek(self.name)
-
-    @property
-    def is_superseded(self) -> bool:
-        """Whether something was written since the entry was fetched."""
-        return self.writes > 0 or self.kept_generation != self.generation
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether there is nothing to know about it."""
-        return (
-            not self.waiters
-            and self.flight is None
-            and not self.is_watched
-            and self.name not in self.store
-        )
-
-    def kept(self, now: float) -> Kept | None:
-        """Say what is known of the entry now."""
-        entry = self.store.peek(self.name)
-        if entry is None:
-            return None
-        proved_at, is_live, is_superseded = self.proved_at, False, self.is_superseded
-        pending = self.round
-        # A round that waits from a lower index on would answer at once: it proves as much.
-        if pending is not None and not is_superseded and pending.index <= entry.index:
-            proved_at = max(proved_at, pending.heard_at)
-            is_live = pending.is_live(now)
-        return Kept(
-            entry,
-            is_live=is_live,
-            is_watched=self.is_watched,
-            age=max(now - proved_at, 0.0),
-            is_superseded=is_superseded,
-        )
-
-    def publish(self, entry: Entry, proved_at: float) -> Entry:
-        """
-        Make *entry* what is answered from now on, and wake whom it is news for.
-
-        Returns:
-            The entry with the interval of indexes that it covers.
-        """
-        before = self.entry
-        entry = entry.following(before, wakes=wakes_by_index(self.key.endpoint, entry))
-        if before is None or before.index != entry.index:
-            self.told.clear()
-        self.store.keep(self.name, entry)
-        self.version += 1
-        self.kept_generation = self.generation
-        self.proved_at = proved_at
-        news = Served(entry, "held")
-        for waiter in [one for one in self.waiters if not entry.covers(one.index)]:
-            self._release(waiter, news)
-        return entry
-
-    def show(self, entry: Entry) -> None:
-        """Hand *entry*, which is not to be kept, to those for whom it is newer than what they
-        have: somebody's write is under way, and they need not wait for its end.
-        """
-        wakes = wakes_by_index(self.key.endpoint, entry)
-        entry = entry.following(self.entry, wakes=wakes)
-        news = Served(entry, "held")
-        for waiter in [one for one in self.waiters if one.index < entry.since]:
-            self._release(waiter, news)
-
-    def release_all(self) -> None:
-        """Have everyone who waits look again."""
-        for waiter in list(self.waiters):
-            self._release(waiter, None)
-
-    def drop(self) -> None:
-        """Forget the entry, and that anything fetched so far may be kept."""
-        self.store.drop(self.name)
-        self.generation += 1
-
-    def _release(self, waiter: Waiter, news: Served | None) -> None:
-        del self.waiters[waiter]
-        if not waiter.news.done():
-            if news is not None and waiter.deliver is not None:
-                waiter.deliver(news)
-            waiter.news.set_result(news)
+from consul_edge.core.policy import Rule
 
 
 class Lines:
@@ -186,7 +41,9 @@ class Lines:
         self._by_name: dict[str, Line] = {}
         self._kv: dict[str, set[Line]] = {}
         """By decoded KV key or prefix."""
-        self._writing: list[Sequence[Effect]] = []
+        self._endpoints: dict[Endpoint, Touched] = {}
+        self._writing: list[KvEntry | KvTree] = []
+        """Effects of the KV writes under way, for lines that are new meanwhile."""
 
     def __iter__(self) -> Iterator[Line]:
         return iter(tuple(self._by_key.values()))
@@ -203,10 +60,9 @@ class Lines:
         line = self._by_key.get(key)
         if line is None:
             name = key.name
-            line = Line(key, rule, name, token, self.store)
-            line.writes = sum(
-                any(touches(effect, key) for effect in effects) for effects in self._writing
-            )
+            endpoint = self._endpoints.setdefault(key.endpoint, Touched())
+            line = Line(key, rule, name, token, self.store, endpoint)
+            line.own.writes = sum(touches(effect, key) for effect in self._writing)
             self._by_key[key] = self._by_name[name] = line
             if key.kv_path is not None:
                 self._kv.setdefault(key.kv_path, set()).add(line)
@@ -237,38 +93,46 @@ class Lines:
     @contextmanager
     def writing(self, effects: Sequence[Effect]) -> Iterator[None]:
         """Bump what a write may touch before it begins and after it ended, however it did."""
-        if not effects:
-            yield
-            return
-        before = self.touched(effects)
-        self._writing.append(effects)
-        for line in before:
-            line.generation += 1
-            line.writes += 1
+        of_kv = [effect for effect in effects if not isinstance(effect, Classes)]
+        begun = self._touched(effects)
+        self._writing += of_kv
+        for touched, times in begun.items():
+            touched.generation += 1
+            touched.writes += times
         try:
             yield
         finally:
-            self._writing.remove(effects)
-            for line in {*before, *self.touched(effects)}:
-                line.generation += 1
-                line.writes = max(line.writes - 1, 0)
+            for effect in of_kv:
+                self._writing.remove(effect)
+            # Lines that are new since then counted its effects when they began.
+            ended = self._touched(effects)
+            for touched, times in (begun | ended).items():
+                touched.generation += 1
+                touched.writes -= times
 
-    def touched(self, effects: Sequence[Effect]) -> list[Line]:
-        """List the lines whose answers *effects* may change."""
-        found: dict[Line, None] = {}
+    def _touched(self, effects: Sequence[Effect]) -> dict[Touched, int]:
+        """Say what *effects* touch, and how many of them each."""
+        found: dict[Touched, int] = {}
         for effect in effects:
-            found.update(dict.fromkeys(self._candidates(effect)))
-        return [line for line in found if any(touches(effect, line.key) for effect in effects)]
+            for touched in set(self._touched_by(effect)):
+                found[touched] = found.get(touched, 0) + 1
+        return found
 
-    def _candidates(self, effect: Effect) -> Iterable[Line]:
-        """Narrow down by index what ``touches`` must look at: single KV writes are many."""
-        if isinstance(effect, KvEntry):
-            # Prefix queries stand under their prefix, which one written key has but few of.
-            key = effect.key
-            for end in range(len(key) + 1):
-                yield from self._kv.get(key[:end], ())
-        elif isinstance(effect, KvTree):
-            for lines in self._kv.values():
-                yield from lines
-        else:
-            yield from self._by_key.values()
+    def _touched_by(self, effect: Effect) -> Iterable[Touched]:
+        match effect:
+            case Classes():
+                # Also of endpoints without a line as yet: theirs may begin meanwhile.
+                return [
+                    self._endpoints.setdefault(row, Touched())
+                    for row in ENDPOINTS
+                    if touches_endpoint(effect, row)
+                ]
+            case KvEntry(key=key):
+                # Single entries and prefixes stand under their path: a written key has few.
+                near = [self._kv.get(key[:end], ()) for end in range(len(key) + 1)]
+                return [line.own for line in chain(*near) if touches(effect, line.key)]
+            case KvTree():
+                every = chain(*self._kv.values())
+                return [line.own for line in every if touches(effect, line.key)]
+            case _:
+                assert_never(effect)

@@ -22,7 +22,7 @@ import structlog
 from consul_edge import metrics
 from consul_edge.cache.fetching import Fetcher, TooLarge
 from consul_edge.cache.flights import Flights, Ticket
-from consul_edge.cache.lines import Line
+from consul_edge.cache.line import Line
 from consul_edge.core.backoff import backoff
 from consul_edge.core.entry import Entry
 from consul_edge.core.errors import EdgeError, ServerFailed

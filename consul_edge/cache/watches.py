@@ -14,7 +14,8 @@ from typing import Final
 from consul_edge import metrics
 from consul_edge.cache.fetching import Fetcher, TooLarge
 from consul_edge.cache.flights import Flights
-from consul_edge.cache.lines import Line, Lines
+from consul_edge.cache.line import Line
+from consul_edge.cache.lines import Lines
 from consul_edge.cache.watch import Tools, Watch
 from consul_edge.core.errors import EdgeError
 from consul_edge.upstream.rotation import Rotation
@@ -175,6 +176,9 @@ class Watches:
         """Ask for the lines without a watch, a few at a time, while there are any."""
         turns: dict[Line, float] = {}
         while self._wanting:
+            if self._rotation.servers.are_out:
+                await asyncio.wait((self._rotation.servers.news(),), timeout=POLL_INTERVAL)
+                continue
             self._promote()
             now = self._now()
             due = [line for line in self._wanting if turns.get(line, 0.0) <= now][:POLLERS]

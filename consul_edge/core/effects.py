@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from consul_edge.core.endpoints import READ_METHODS, decode_path
+from consul_edge.core.endpoints import READ_METHODS, Endpoint, decode_path
 from consul_edge.core.key import Key
 from consul_edge.core.request import Call
 
@@ -94,14 +94,16 @@ def effects(call: Call, body: bytes | None) -> tuple[Effect, ...]:
     return (EVERYTHING,)
 
 
+def touches_endpoint(effect: Classes, endpoint: Endpoint) -> bool:
+    """Tell whether whatever *endpoint* answers may have changed by *effect*."""
+    return effect.prefixes is None or endpoint.path.startswith(effect.prefixes)
+
+
 def touches(effect: Effect, key: Key) -> bool:
     """Tell whether the answer kept under *key* may have changed by *effect*."""
     match effect:
-        case Classes(prefixes=None):
-            return True
-        case Classes(prefixes=prefixes):
-            path = decode_path(key.path)
-            return any(path.startswith(prefix) for prefix in prefixes or ())
+        case Classes():
+            return touches_endpoint(effect, key.endpoint)
         case KvEntry(key=written):
             kv = key.kv_path
             if kv is None:

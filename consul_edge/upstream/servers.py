@@ -94,6 +94,31 @@ class Server:
     def __repr__(self) -> str:
         return f"<Server {self.name}{' out' if self.is_out else ''} leader={self.leader!r}>"
 
+    def follows(self, leader: str, at: float) -> bool:
+        """
+        Note that it named *leader* in answer to a heartbeat sent at *at*.
+
+        Returns:
+            Whether that is news.
+        """
+        changed = self.leader != leader
+        if changed and (self.leader is not None or self.last_leader not in ("", leader)):
+            self.leaders_seen += 1
+            log.info("leader found", server=self.name, leader=leader)
+        self.leader = self.last_leader = leader
+        if self.tenure is not None and self.tenure.leader == leader:
+            self.tenure.heard_at = at
+            return changed
+        self.tenure = Tenure(leader, at)
+        return True
+
+    def has_no_leader(self) -> None:
+        """Note that it named none."""
+        if self.leader:
+            log.warning("no leader", server=self.name)
+        self.leader = ""
+        self.tenure = None
+
     def count(self, status: str) -> None:
         """Count one attempt: ``success``, ``failure`` or ``timeout``."""
         self._counters[status].inc()
@@ -108,6 +133,7 @@ class Servers:
         *,
         last_resort: Sequence[Server] = (),
         wake: Callable[[Server], None] = lambda _: None,
+        patience: float = 20.0,
     ) -> None:
         """
         Begin with the first server active.
@@ -118,8 +144,12 @@ class Servers:
             last_resort: ``main_server``, unless it is one of *servers*.
 
             wake: Called when a server should be looked at now.
+
+            patience: Seconds that an election is waited out.
         """
         self.wake = wake
+        self._patience = patience
+        self._leaderless_since: float | None = None
         self.active = servers[0]
         self._news: asyncio.Future[None] | None = None
         self.replace(servers, last_resort)
@@ -144,6 +174,13 @@ class Servers:
     def are_out(self) -> bool:
         """Whether the circuit of every server is open."""
         return all(server.is_out for server in self._all)
+
+    def are_useless(self, now: float) -> bool:
+        """Whether asking is in vain: every server is out, or was without a leader for longer than
+        any election is waited out.
+        """
+        since = self._leaderless_since
+        return self.are_out or (since is not None and now - since > self._patience)
 
     def well(self) -> tuple[Server, ...]:
         """List those on which something may be hung for long: not the last resort if there are
@@ -189,22 +226,15 @@ class Servers:
             server.is_out = False
             log.info("server back", server=server.name)
         if leader:
-            if server.leader != leader:
-                changed = True
-                if server.leader is not None or server.last_leader not in ("", leader):
-                    server.leaders_seen += 1
-                    log.info("leader found", server=server.name, leader=leader)
-            server.last_leader = leader
-        elif leader == "" and server.leader:
-            log.warning("no leader", server=server.name)
-        server.leader = leader
-        if not leader:
-            server.tenure = None if leader == "" else server.tenure
-        elif server.tenure is None or server.tenure.leader != leader:
-            server.tenure = Tenure(leader, at)
-            changed = True
+            changed |= server.follows(leader, at)
+        elif leader == "":
+            server.has_no_leader()
         else:
-            server.tenure.heard_at = at
+            server.leader = None
+        if server.leader:
+            self._leaderless_since = None
+        elif self._leaderless_since is None and not self.well():
+            self._leaderless_since = at
         if changed:
             self.announce()
 

@@ -51,6 +51,7 @@ class Upstream:
         self.servers = Servers(
             [self._server(address, address) for address in consul.servers],
             last_resort=[self._server(address, address) for address in self._last],
+            patience=consul.deadline,
         )
         agent = consul.local_agent or consul.servers[0]
         self.local_agent = self._server(agent, agent)

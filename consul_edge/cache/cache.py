@@ -6,6 +6,8 @@ Here settings become parts, and here a request gets its rule, its identity and i
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 from typing import Final
 
@@ -34,6 +36,19 @@ ACL: Final = "/v1/acl/"
 """Writes below change what a token may see: of such, nothing may even stand in."""
 
 
+@dataclass(frozen=True, slots=True)
+class Flush:
+    """That something was forgotten at once."""
+
+    at: datetime
+
+    trigger: str
+    """As metrics call it."""
+
+    flushed: int
+    """Answers that were kept."""
+
+
 class Cache:
     """Everything that is kept, with one life."""
 
@@ -43,6 +58,7 @@ class Cache:
         watch = settings.watch
         self.lines = Lines(partial(_store, settings))
         self.identities = Identities()
+        self.last_flush: Flush | None = None
         self._rules = Rulebook(settings)
         self._credentials = upstream.credentials
         self._fetcher = Fetcher(
@@ -132,6 +148,7 @@ class Cache:
             count += line.entry is not None
             line.drop()
             self.lines.tidy(line)
+        self.last_flush = Flush(datetime.now(UTC), trigger, count)
         if count:
             metrics.CACHE_FLUSHES.labels(trigger).inc(count)
         return count

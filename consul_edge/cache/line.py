@@ -120,9 +120,9 @@ class Line:
             and self.name not in self.store
         )
 
-    def kept(self, now: float) -> Kept | None:
-        """Say what is known of the entry now."""
-        entry = self.store.peek(self.name)
+    def kept(self, now: float, *, touch: bool = True) -> Kept | None:
+        """Say what is known of the entry now; only a touched one counts as used."""
+        entry = self.store.peek(self.name, touch=touch)
         if entry is None:
             return None
         proved_at, is_live, is_superseded = self.proved_at, False, self.is_superseded

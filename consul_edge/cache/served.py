@@ -1,10 +1,14 @@
 """What a read ends in, as one value for whoever writes it to the client."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from consul_edge.core.entry import Entry
 from consul_edge.core.policy import Kept
 from consul_edge.upstream.answer import Answer
+
+MISSES: Final = frozenset({"miss", "collapsed"})
+"""Results for which Consul was asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +39,7 @@ class Served:
     @property
     def is_hit(self) -> bool:
         """Whether Consul was not asked for it."""
-        return self.result not in ("miss", "collapsed")
+        return self.result not in MISSES
 
     @property
     def is_stale(self) -> bool:

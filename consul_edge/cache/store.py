@@ -89,10 +89,10 @@ class MemoryStore(SimpleMemoryCache, Generic[T]):  # type: ignore[misc] # aiocac
         """Iterate over the names as they are now: the next to go first, the needed last."""
         return iter((*self._queue, *self._aside))
 
-    def peek(self, name: str) -> T | None:
-        """Give what is kept under *name*, which makes it the last to go; None: a miss."""
+    def peek(self, name: str, *, touch: bool = True) -> T | None:
+        """Give what is kept under *name*, which if touched is the last to go; None: a miss."""
         value: T | None = self._cache.get(name)
-        if value is not None and name in self._queue:
+        if touch and value is not None and name in self._queue:
             self._queue.move_to_end(name)
         return value
 

@@ -82,10 +82,15 @@ class Watches:
             self._goes_on,
         )
         metrics.WATCHES.set_function(lambda: len(self._tasks))
-        metrics.WATCHES_WANTED.set_function(lambda: len(self._wanting))
+        metrics.WATCHES_WANTED.set_function(lambda: self.wanted)
 
     def __len__(self) -> int:
         return len(self._tasks)
+
+    @property
+    def wanted(self) -> int:
+        """How many lines there are for which clients wait and no server has room."""
+        return len(self._wanting)
 
     def want(self, line: Line) -> None:
         """Watch *line* if there is room; if not, see to it that those who wait are woken."""

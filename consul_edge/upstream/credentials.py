@@ -11,6 +11,7 @@ from pathlib import Path
 
 import structlog
 
+from consul_edge.config import Secret
 from consul_edge.core.headers import Pairs
 from consul_edge.core.request import Call, controls
 
@@ -61,6 +62,22 @@ class FileSecret:
             log.info("secret file read again", path=str(self._path))
         self._stamp = stamp
         self._text = text or self._fallback
+
+
+def secret(text: Secret | None, file: Path | None, now: Callable[[], float]) -> Callable[[], str]:
+    """
+    Make the source of a secret out of its two settings.
+
+    Args:
+        now: A monotonic clock.
+
+    Returns:
+        What gives it as it is now; "" if there is none.
+    """
+    fallback = text.reveal() if text is not None else ""
+    if file is None:
+        return lambda: fallback
+    return FileSecret(file, fallback, now)
 
 
 class Credentials:

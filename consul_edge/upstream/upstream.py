@@ -6,12 +6,11 @@ Here settings become sessions and servers, and here is decided which servers a q
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterable, Callable
+from collections.abc import AsyncIterable
 from contextlib import AbstractContextManager
-from pathlib import Path
 
 from consul_edge import metrics
-from consul_edge.config import Secret, Settings
+from consul_edge.config import Settings
 from consul_edge.core.address import Address
 from consul_edge.core.endpoints import Treatment
 from consul_edge.core.errors import EdgeError
@@ -19,7 +18,7 @@ from consul_edge.core.request import Call
 from consul_edge.upstream.answer import Answer
 from consul_edge.upstream.client import Client
 from consul_edge.upstream.courier import Courier, Question
-from consul_edge.upstream.credentials import Credentials, FileSecret
+from consul_edge.upstream.credentials import Credentials, secret
 from consul_edge.upstream.names import Names
 from consul_edge.upstream.quick import read
 from consul_edge.upstream.rotation import Candidates, Limits, Rotation
@@ -56,8 +55,8 @@ class Upstream:
         agent = consul.local_agent or consul.servers[0]
         self.local_agent = self._server(agent, agent)
         self.credentials = Credentials(
-            token=_secret(consul.token, consul.token_file, now),
-            auth=_secret(consul.auth, consul.auth_file, now),
+            token=secret(consul.token, consul.token_file, now),
+            auth=secret(consul.auth, consul.auth_file, now),
             token_for_clients=consul.token_for_clients,
         )
         self.rotation = Rotation(_courier(settings), self.servers, _limits(settings))
@@ -202,10 +201,3 @@ def _tls(settings: Settings) -> ssl.SSLContext | None:
         )
     except OSError as error:
         raise EdgeError(f"consul.tls cannot be used: {error}") from error
-
-
-def _secret(text: Secret | None, file: Path | None, now: Callable[[], float]) -> Callable[[], str]:
-    fallback = text.reveal() if text is not None else ""
-    if file is None:
-        return lambda: fallback
-    return FileSecret(file, fallback, now)

@@ -1,4 +1,8 @@
-"""Blocking queries that are passed through: how long, how many, and what is left of them."""
+"""
+Blocking queries that are passed through: how long, how many, and what is left of them.
+
+They ask for ``?consistent``, which no cache answers; ``test_collapsed_polls`` has the others.
+"""
 
 import asyncio
 import contextlib
@@ -14,6 +18,8 @@ from tests.waiting import eventually
 from tests.warp import skip, warped
 
 KEY = "/v1/kv/polled"
+POLL = f"{KEY}?consistent"
+"""Passes the cache."""
 
 Park = Callable[[str], Awaitable[asyncio.StreamWriter]]
 
@@ -62,7 +68,7 @@ def test_long_wait_is_not_cut(wait: str) -> None:
             index = await index_of(edge)
             loop = asyncio.get_running_loop()
             began = loop.time()
-            url = f"{edge.base}{KEY}?index={index}{wait}"
+            url = f"{edge.base}{POLL}&index={index}{wait}"
             poll = asyncio.create_task(edge.client.get(url, timeout=_NO_TIMEOUT))
             while not poll.done():
                 skip(0.5)
@@ -72,7 +78,7 @@ def test_long_wait_is_not_cut(wait: str) -> None:
             response = poll.result()
             assert (response.status, response.headers["X-Consul-Index"]) == (200, index)
             assert loop.time() - began >= (600 if wait else 300)
-            assert len(standin.seen.of(path=f"{KEY}?index={index}")) == 1
+            assert len(standin.seen.of(path=f"{POLL}&index={index}")) == 1
 
     warped(ten_minutes())
 
@@ -83,13 +89,13 @@ async def test_server_refuses_the_poll_is_parked_at_the_next_with_its_remaining_
     async with one.running() as first_url, two.running() as second_url:
         async with edge_over(first_url, second_url) as edge, parking(edge) as park:
             index = await index_of(edge)
-            await park(f"{KEY}?index={index}&wait=60s&raw")
+            await park(f"{POLL}&index={index}&wait=60s&raw")
             await eventually(lambda: one.parked, "parked at the first")
             await one.refuse()
-            await eventually(lambda: two.seen.of(path=f"{KEY}?index={index}"), "asked again")
-            target = two.seen.of(path=f"{KEY}?index={index}")[0].target
-            assert target.startswith(f"{KEY}?index={index}&raw&wait=")
-            assert target != f"{KEY}?index={index}&raw&wait=60s"
+            await eventually(lambda: two.seen.of(path=f"{POLL}&index={index}"), "asked again")
+            target = two.seen.of(path=f"{POLL}&index={index}")[0].target
+            assert target.startswith(f"{POLL}&index={index}&raw&wait=")
+            assert target != f"{POLL}&index={index}&raw&wait=60s"
 
 
 async def test_client_leaves_its_poll_is_charged_for_what_consul_may_hold() -> None:
@@ -97,7 +103,7 @@ async def test_client_leaves_its_poll_is_charged_for_what_consul_may_hold() -> N
     standin = small()
     async with standin.running() as one, edge_over(one) as edge, parking(edge) as park:
         index = await index_of(edge)
-        writer = await park(f"{KEY}?index={index}&wait=60s")
+        writer = await park(f"{POLL}&index={index}&wait=60s")
         await eventually(lambda: standin.parked, "parked")
         slots = first(edge).slots
         assert (slots.polls, slots.abandoned) == (1, 0)
@@ -113,7 +119,7 @@ def test_abandoned_poll_is_forgiven_when_its_wait_has_ended() -> None:
         standin = small()
         async with standin.running() as one, edge_over(one) as edge, parking(edge) as park:
             index = await index_of(edge)
-            writer = await park(f"{KEY}?index={index}&wait=16s")
+            writer = await park(f"{POLL}&index={index}&wait=16s")
             await eventually(lambda: standin.parked, "parked")
             writer.transport.abort()
             slots = first(edge).slots
@@ -136,9 +142,9 @@ async def test_polls_beyond_the_limit_are_told_which() -> None:
     ):
         index = await index_of(edge)
         for _ in range(2):
-            await park(f"{KEY}?index={index}&wait=60s")
+            await park(f"{POLL}&index={index}&wait=60s")
         await eventually(lambda: standin.parked == 2, "two parked")
-        answer = await edge.ask("GET", f"{KEY}?index={index}&wait=60s")
+        answer = await edge.ask("GET", f"{POLL}&index={index}&wait=60s")
         assert answer.status == 503
         assert answer.body == b"consul-edge: watch.max_per_server (2) is reached at every server"
         assert (await edge.ask("GET", f"{KEY}?raw")).body == b"before"
@@ -154,7 +160,7 @@ async def test_polls_beyond_one_servers_limit_go_to_the_next() -> None:
         ):
             index = await index_of(edge)
             for _ in range(2):
-                await park(f"{KEY}?index={index}&wait=60s")
+                await park(f"{POLL}&index={index}&wait=60s")
             await eventually(lambda: (one.parked, two.parked) == (1, 1), "one parked at each")
 
 
@@ -164,7 +170,7 @@ async def test_another_leader_is_found_the_poll_is_asked_anew() -> None:
     async with standin.running() as one, edge_over(one) as edge, parking(edge) as park:
         index = await index_of(edge)
         await eventually(lambda: first(edge).leader, "a first heartbeat")
-        await park(f"{KEY}?index={index}&wait=60s")
+        await park(f"{POLL}&index={index}&wait=60s")
         await eventually(lambda: standin.parked == 1, "parked")
         standin.faults.answer(200, '"127.0.0.99:8300"', path="/v1/status/leader")
-        await eventually(lambda: len(standin.seen.of(path=f"{KEY}?index={index}")) == 2, "anew")
+        await eventually(lambda: len(standin.seen.of(path=f"{POLL}&index={index}")) == 2, "anew")

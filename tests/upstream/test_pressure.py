@@ -17,8 +17,10 @@ from tests.scrape import sample
 from tests.waiting import eventually
 from tests.wire import exchange
 
-READ = "/v1/catalog/datacenters"
+READ = "/v1/catalog/datacenters?consistent"
 KEY = "/v1/kv/polled"
+POLL = f"{KEY}?consistent"
+"""Both pass the cache, so that each request of a client is one at a server."""
 
 Fire = Callable[[str], Awaitable["asyncio.Task[tuple[int, bytes]]"]]
 
@@ -78,7 +80,7 @@ async def test_many_parked_polls_are_all_answered_at_the_end() -> None:
     async with standin.running() as one, edge_over(one, WATCH__MAX_PER_SERVER="60") as edge:
         index = await index_of(edge)
         async with firing(edge) as fire:
-            polls = [await fire(f"{KEY}?raw&index={index}&wait=60s") for _ in range(60)]
+            polls = [await fire(f"{POLL}&raw&index={index}&wait=60s") for _ in range(60)]
             await eventually(lambda: standin.parked == 60, "all parked")
             edge.rotation.drain()
             assert set(await asyncio.gather(*polls)) == {(200, b"before")}
@@ -93,14 +95,14 @@ async def test_polls_of_a_lost_server_never_overfill_the_next() -> None:
             await asyncio.to_thread(_put, second)
             async with firing(edge) as fire:
                 for _ in range(6):
-                    await fire(f"{KEY}?index={index}&wait=60s")
+                    await fire(f"{POLL}&index={index}&wait=60s")
                 await eventually(lambda: (one.parked, two.parked) == (3, 3), "three at each")
                 await one.refuse()
                 lost, other = edge.rotation.servers
                 await eventually(lambda: lost.is_out and lost.slots.polls == 0, "lost")
                 assert (await edge.ask("GET", READ)).status == 200
                 assert other.slots.polls == 3
-                assert len(two.seen.of(path=f"{KEY}?index={index}")) == 3
+                assert len(two.seen.of(path=f"{POLL}&index={index}")) == 3
 
 
 def _put(url: str) -> None:
@@ -118,7 +120,7 @@ async def test_clients_that_park_and_leave_take_no_connection_from_reads() -> No
         for _ in range(3):
             async with firing(edge) as fire:
                 for _ in range(6):
-                    await fire(f"{KEY}?index={index}&wait=10m")
+                    await fire(f"{POLL}&index={index}&wait=10m")
                 await eventually(lambda: slots.polls + slots.abandoned >= 6, "parked")
         await eventually(lambda: slots.polls == 0, "all left")
         assert slots.abandoned == 6
@@ -164,7 +166,7 @@ async def test_all_servers_hang_the_waiting_read_is_answered_by_the_first_that_r
 
 
 @pytest.mark.parametrize(
-    "target", [f"{KEY}?index=5&wait=1s", "/v1/snapshot"], ids=["poll", "stream"]
+    "target", [f"{POLL}&index=5&wait=1s", "/v1/snapshot"], ids=["poll", "stream"]
 )
 async def test_no_leader_ever_also_polls_and_streams_end(target: str) -> None:
     """A deadline holds for whatever is not parked: Consul's own error is passed on at last."""

@@ -10,7 +10,8 @@ from tests.house import House, edge_over
 from tests.scrape import sample
 from tests.waiting import eventually
 
-READ = "/v1/catalog/datacenters"
+READ = "/v1/catalog/datacenters?consistent"
+"""Passes the cache, so that each read of a client is one at a server."""
 
 
 def small() -> StandIn:
@@ -202,7 +203,11 @@ async def test_compressed_error_is_judged_by_its_text() -> None:
     first, second = small(), small()
     async with first.running() as one, second.running() as two, edge_over(one, two) as edge:
         first.faults.depose()
-        answer = await edge.ask("GET", "/v1/catalog/nodes", [("Accept-Encoding", "gzip")])
+        answer = await edge.ask(
+            "GET", "/v1/catalog/nodes?consistent", [("Accept-Encoding", "gzip")]
+        )
+        refused = first.seen.of(path="/v1/catalog/nodes")[0]
+        assert refused.headers["Accept-Encoding"] == "gzip"
         assert (answer.status, answer.header("X-Consul-Edge-Server")) == (200, name(two))
 
 

@@ -1,11 +1,13 @@
 """What the proxy adds, takes away and leaves alone; and who is asked for what."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
 
 from consul_edge.demo.standin import StandIn
 from tests.house import House, edge_over
+from tests.wire import Headers, exchange
 
 
 def small() -> StandIn:
@@ -38,6 +40,13 @@ async def headers_at(
     }
 
 
+async def direct_answer(standin: StandIn, method: str, target: str) -> Headers:
+    """Ask the upstream itself and return the headers of its answer."""
+    host, _, port = standin.base_url.removeprefix("http://").rpartition(":")
+    answer = await asyncio.to_thread(exchange, (host, int(port)), method, target)
+    return answer.headers
+
+
 async def test_request_headers_arrive_without_hop_by_hop_and_forwarded_ones(
     standin: StandIn, house: House
 ) -> None:
@@ -45,7 +54,7 @@ async def test_request_headers_arrive_without_hop_by_hop_and_forwarded_ones(
     arrived = await headers_at(
         standin,
         house,
-        "/v1/catalog/nodes",
+        "/v1/catalog/nodes?consistent",
         ("X-Own", "kept"),
         ("Accept-Encoding", "gzip"),
         ("Connection", "keep-alive"),
@@ -62,18 +71,42 @@ async def test_request_headers_arrive_without_hop_by_hop_and_forwarded_ones(
     assert set(arrived) == {"x-own", "accept-encoding", "host", "via"}
 
 
+@pytest.mark.parametrize("target", ["/v1/catalog/nodes?consistent", "/v1/catalog/nodes"])
 async def test_request_without_optional_headers_gets_none_added(
-    standin: StandIn, house: House
+    standin: StandIn, house: House, target: str
 ) -> None:
     """Nothing is asked in the client's name that it did not ask: no Accept, no User-Agent."""
-    arrived = await headers_at(standin, house, "/v1/catalog/nodes")
+    arrived = await headers_at(standin, house, target)
     assert set(arrived) == {"host", "via"}
+
+
+async def test_read_that_others_share_arrives_with_nothing_of_this_client_but_its_rights(
+    standin: StandIn, house: House
+) -> None:
+    """What is fetched for all is asked in the words of its key: other headers stay behind."""
+    arrived = await headers_at(
+        standin,
+        house,
+        "/v1/catalog/nodes",
+        ("X-Own", "left"),
+        ("Accept-Encoding", "gzip"),
+        ("Cache-Control", "max-age=60"),
+        ("User-Agent", "curl"),
+        ("X-Consul-Namespace", "team"),
+        ("X-Consul-Partition", "part"),
+        ("X-Consul-Token", "clients"),
+    )
+    rights = {"x-consul-namespace": "team", "x-consul-partition": "part"}
+    assert {name: arrived.get(name) for name in rights} == rights
+    assert arrived["x-consul-token"] == "clients"
+    assert set(arrived) == {"host", "via", "x-consul-token", *rights}
 
 
 @pytest.mark.parametrize(
     ("target", "expected"),
     [
         ("/v1/catalog/nodes", None),
+        ("/v1/catalog/nodes?consistent", None),
         ("/v1/catalog/datacenters", None),
         ("/v1/query/nearest/execute", "127.0.0.1"),
         ("/v1/agent/members", "127.0.0.1"),
@@ -88,16 +121,45 @@ async def test_forwarded_for_is_told_only_where_the_answer_is_nobody_elses(
     assert arrived.get("x-forwarded-for") == expected
 
 
-async def test_answer_has_the_edges_own_headers_and_no_others(house: House) -> None:
-    """A read says who answered and that no cache did; aiohttp's own name is not there."""
-    answer = await house.ask("GET", "/v1/catalog/nodes")
-    server = house.rotation.servers.active.name
-    assert answer.header("X-Consul-Edge-Server") == server
-    assert answer.header("Cache-Status") == "consul-edge; fwd=bypass"
-    assert answer.header("Server") is None
-    assert (await house.ask("PUT", "/v1/kv/a", body=b"1")).header("Cache-Status") == (
-        "consul-edge; fwd=method"
-    )
+@pytest.mark.parametrize(
+    ("method", "target", "status"),
+    [
+        ("GET", "/v1/catalog/nodes?consistent", "consul-edge; fwd=bypass; detail=consistent"),
+        ("GET", "/v1/session/list", "consul-edge; fwd=bypass"),
+        ("HEAD", "/v1/catalog/nodes", "consul-edge; fwd=bypass"),
+        ("PUT", "/v1/kv/a", "consul-edge; fwd=method"),
+    ],
+)
+async def test_answer_past_the_cache_has_two_headers_of_the_edge_and_no_others(
+    standin: StandIn, house: House, method: str, target: str, status: str
+) -> None:
+    """It says who answered and that no cache did; aiohttp's own name is not there."""
+    direct = await direct_answer(standin, method, target)
+    answer = await house.ask(method, target)
+    assert answer.header("X-Consul-Edge-Server") == house.rotation.servers.active.name
+    assert answer.header("Cache-Status") == status
+    added = {name.lower() for name, _ in answer.headers} - {name.lower() for name, _ in direct}
+    assert added == {"x-consul-edge-server", "cache-status"}
+
+
+async def test_answer_of_the_cache_has_the_edges_own_headers_and_no_others(
+    standin: StandIn,
+) -> None:
+    """A kept read also says ``X-Cache``, and a hit its ``Age``; all else is Consul's."""
+    target = "/v1/catalog/nodes"
+    direct = {name.lower() for name, _ in await direct_answer(standin, "GET", target)}
+    ours = {"x-consul-edge-server", "cache-status", "x-cache"}
+    async with edge_over(standin.base_url, CACHE__TTL="60s") as house:
+        server = house.rotation.servers.active.name
+        miss, hit = await house.ask("GET", target), await house.ask("GET", target)
+    for answer in (miss, hit):
+        assert answer.header("X-Consul-Edge-Server") == server
+    assert miss.header("X-Cache") == "MISS"
+    assert miss.header("Cache-Status") == "consul-edge; fwd=miss"
+    assert {name.lower() for name, _ in miss.headers} - direct == ours
+    assert hit.header("X-Cache") == "HIT"
+    assert hit.header("Cache-Status") == "consul-edge; hit; detail=ttl"
+    assert {name.lower() for name, _ in hit.headers} - direct == ours | {"age"}
 
 
 async def test_redirect_is_passed_on_unfollowed(standin: StandIn, house: House) -> None:

@@ -150,6 +150,7 @@ class Servers:
         self.wake = wake
         self._patience = patience
         self._leaderless_since: float | None = None
+        self._led_at = float("-inf")
         self.active = servers[0]
         self._news: asyncio.Future[None] | None = None
         self.replace(servers, last_resort)
@@ -181,6 +182,10 @@ class Servers:
         """
         since = self._leaderless_since
         return self.are_out or (since is not None and now - since > self._patience)
+
+    def silent_for(self, now: float) -> float:
+        """Give the seconds since a heartbeat last named a leader; infinite if none ever did."""
+        return now - self._led_at
 
     def well(self) -> tuple[Server, ...]:
         """List those on which something may be hung for long: not the last resort if there are
@@ -233,6 +238,7 @@ class Servers:
             server.leader = None
         if server.leader:
             self._leaderless_since = None
+            self._led_at = at
         elif self._leaderless_since is None and not self.well():
             self._leaderless_since = at
         if changed:

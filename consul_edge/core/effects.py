@@ -125,7 +125,7 @@ def _kv(method: str, key: str, query: str) -> Effect:
 def _transaction(body: bytes | None) -> tuple[Effect, ...]:
     try:
         operations = msgspec.json.decode(body or b"", type=list[dict[str, object]])
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeDecodeError):
         return (EVERYTHING,)
     return tuple(dict.fromkeys(_operation(operation) for operation in operations))
 

@@ -124,7 +124,7 @@ def digest(status: int, body: bytes, *, unordered: bool = False) -> bytes:
     if unordered:
         try:
             tags = msgspec.json.decode(body, type=dict[str, list[str]])
-        except msgspec.MsgspecError:
+        except (msgspec.MsgspecError, UnicodeDecodeError):
             pass
         else:
             body = msgspec.json.encode({name: sorted(tags[name]) for name in sorted(tags)})

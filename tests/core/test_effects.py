@@ -84,7 +84,9 @@ def test_transaction_has_the_effects_of_its_operations(
     assert effects(parse_call("PUT", "/v1/txn"), json.dumps(body).encode()) == expected
 
 
-@pytest.mark.parametrize("body", [b"", b"{", None], ids=["empty", "broken", "streamed"])
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b'[{"\xff": {}}]', None], ids=["empty", "broken", "no-utf-8", "streamed"]
+)
 def test_transaction_that_cannot_be_read_may_change_everything(body: bytes | None) -> None:
     """A body that is not known is assumed to do the most."""
     assert effects(parse_call("PUT", "/v1/txn"), body) == (EVERYTHING,)

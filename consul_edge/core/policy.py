@@ -145,11 +145,8 @@ def _decide_blocking(ask: Ask, rule: Rule, kept: Kept | None) -> Decision:
         return _FETCH
     if kept.entry.covers(ask.index):
         return _HOLD
-    if ask.index < kept.entry.since:
-        if kept.is_live:
-            return _LIVE
-        if 0 < rule.ttl >= kept.age:
-            return _YOUNG
+    if ask.index < kept.entry.since and _is_fresh(ask, rule, kept):
+        return _LIVE if kept.is_live else _YOUNG
     return _FETCH
 
 

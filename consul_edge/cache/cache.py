@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Final
 
+from prometheus_client import Counter
+
 from consul_edge import metrics
 from consul_edge.cache.fetching import Fetcher
 from consul_edge.cache.flights import Flights
@@ -83,6 +85,8 @@ class Cache:
             self.watches,
             self._holding,
         )
+        self._counters: dict[tuple[str, str], Counter] = {}
+        """Looked up once: that costs more than the counting."""
         store = self.lines.store
         metrics.CACHE_ENTRIES.set_function(lambda: len(store))
         metrics.CACHE_SIZE.set_function(lambda: store.size_bytes)
@@ -113,9 +117,10 @@ class Cache:
             found: Served | Passed = Passed(await forward(), str(unclear))
         else:
             found = await self._gateway.read(key, ask, rule, token, forward, deliver)
-        result = found.result if isinstance(found, Served) else "bypass"
-        if result != "bypass" or rule.is_kept:
-            metrics.CACHE_REQUESTS.labels(call.endpoint.name, result).inc()
+        if isinstance(found, Served):
+            self._count(call.endpoint.name, found.result)
+        elif rule.is_kept:
+            self._count(call.endpoint.name, "bypass")
         return found
 
     async def write(
@@ -170,6 +175,13 @@ class Cache:
             finally:
                 if of_rights:
                     self.flush(tuple(self.lines), "acl")
+
+    def _count(self, endpoint: str, result: str) -> None:
+        counter = self._counters.get((endpoint, result))
+        if counter is None:
+            counter = metrics.CACHE_REQUESTS.labels(endpoint, result)
+            self._counters[endpoint, result] = counter
+        counter.inc()
 
     def _disown(self, identity: str) -> None:
         """Forget all that was kept for a token that there is no more; its watches end."""

@@ -171,7 +171,7 @@ class Watch:
             answer = await pending.answer()
         finally:
             line.round = None
-            if ticket.generation == line.generation:
+            if ticket.generation == line.generation and not line.is_superseded:
                 # What the round has proven stays proven.
                 line.proved_at = max(line.proved_at, pending.heard_at)
         return _Change(answer, ticket, index, now())

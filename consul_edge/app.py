@@ -77,6 +77,7 @@ def create_app(settings: Settings) -> web.Application:
 
     async def upstream_life(_app: web.Application) -> AsyncIterator[None]:
         await upstream.start()
+        await cache.start()
         naming = asyncio.create_task(_learn_full_name(app[HOSTS]))
         yield
         naming.cancel()

@@ -75,6 +75,17 @@ CACHE_CONFIRMATIONS: Final = Counter(
     ["result"],
 )
 
+CACHE_SNAPSHOTS: Final = Counter(
+    "consul_edge_cache_snapshots_total",
+    "Snapshots of what is kept, by outcome: written or failed.",
+    ["outcome"],
+)
+
+CACHE_SNAPSHOT_TIME: Final = Gauge(
+    "consul_edge_cache_snapshot_timestamp_seconds",
+    "When the snapshot in the file was taken; 0 before this process has written one.",
+)
+
 WATCHES: Final = Gauge(
     "consul_edge_blocking_upstream_queries",
     "Keys that are watched by a blocking query of the edge's own.",
@@ -148,6 +159,8 @@ for _trigger in ("admin", "acl", "denied", "identity"):
     CACHE_FLUSHES.labels(_trigger)
 for _result in ("confirmed", "refuted"):
     CACHE_CONFIRMATIONS.labels(_result)
+for _outcome in ("written", "failed"):
+    CACHE_SNAPSHOTS.labels(_outcome)
 
 
 def initialise_server(server: str) -> None:

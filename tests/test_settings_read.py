@@ -22,7 +22,6 @@ READ_WHILE_LOADING = {"consul.tls.enabled"}
 """It decides what the addresses mean, and is in them from then on; a test below shows it."""
 
 SOON = (
-    *("cache.warm", "cache.snapshot"),
     *("admin.token", "admin.token_file", "admin.trust_loopback"),
 )
 """Settings whose reader is being written: a path leaves this list with its reader's arrival."""

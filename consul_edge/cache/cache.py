@@ -22,7 +22,9 @@ from consul_edge.cache.identity import Identities
 from consul_edge.cache.line import Line, Store
 from consul_edge.cache.lines import Lines
 from consul_edge.cache.rulebook import Rulebook
+from consul_edge.cache.saving import Saving
 from consul_edge.cache.served import Passed, Served
+from consul_edge.cache.warming import Warming
 from consul_edge.cache.watches import Watches
 from consul_edge.config import Settings
 from consul_edge.core.ask import Unclear
@@ -55,7 +57,7 @@ class Cache:
     """Everything that is kept, with one life."""
 
     def __init__(self, settings: Settings, upstream: Upstream, *, instance: str) -> None:
-        """Put it together inside a running loop; nothing is asked before a client asks."""
+        """Put it together inside a running loop; nothing is asked before the start."""
         cache = settings.cache
         watch = settings.watch
         self.lines = Lines(partial(_store, settings))
@@ -66,7 +68,7 @@ class Cache:
         self._fetcher = Fetcher(
             upstream, instance=instance, max_entry_bytes=cache.max_entry_bytes, wait=watch.wait
         )
-        self._flights = Flights(self.lines, self._fetcher, self._disown)
+        self._flights = Flights(self.lines, self._fetcher, self._denied, self._disown)
         self.watches = Watches(
             upstream.rotation,
             self.lines,
@@ -87,9 +89,27 @@ class Cache:
         )
         self._counters: dict[tuple[str, str], Counter] = {}
         """Looked up once: that costs more than the counting."""
+        self._saving = Saving(
+            cache.snapshot, self.lines, self.identities, self._rules, now=self._fetcher.now
+        )
+        self._warming = Warming(
+            cache.warm,
+            self.lines,
+            self.identities,
+            self._rules,
+            self._credentials,
+            self._fetcher,
+            self._flights,
+            self.watches,
+        )
         store = self.lines.store
         metrics.CACHE_ENTRIES.set_function(lambda: len(store))
         metrics.CACHE_SIZE.set_function(lambda: store.size_bytes)
+
+    async def start(self) -> None:
+        """Take over what an earlier process kept, before anybody is served; warm up."""
+        await self._saving.start()
+        self._warming.start()
 
     async def read(
         self, call: Call, headers: Pairs, forward: Forward, deliver: Deliver | None = None
@@ -156,6 +176,7 @@ class Cache:
         self.last_flush = Flush(datetime.now(UTC), trigger, count)
         if count:
             metrics.CACHE_FLUSHES.labels(trigger).inc(count)
+            self._saving.soon()
         return count
 
     def drain(self) -> None:
@@ -163,9 +184,11 @@ class Cache:
         self._holding.drain()
 
     async def close(self) -> None:
-        """End what goes on."""
+        """End what goes on, and save what there is then."""
+        await self._warming.close()
         await self.watches.close()
         await self._flights.close()
+        await self._saving.close()
 
     @contextmanager
     def _writing(self, touched: Sequence[Effect], *, of_rights: bool) -> Iterator[None]:
@@ -182,6 +205,13 @@ class Cache:
             counter = metrics.CACHE_REQUESTS.labels(endpoint, result)
             self._counters[endpoint, result] = counter
         counter.inc()
+
+    def _denied(self, line: Line) -> None:
+        """Forget what was kept for a question that its token may not ask (any more)."""
+        if line.entry is not None:
+            metrics.CACHE_FLUSHES.labels("denied").inc()
+            self._saving.soon()
+        line.drop()
 
     def _disown(self, identity: str) -> None:
         """Forget all that was kept for a token that there is no more; its watches end."""

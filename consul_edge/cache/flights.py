@@ -46,15 +46,24 @@ class Ticket:
 class Flights:
     """Fetches for lines, and settles what comes back."""
 
-    def __init__(self, lines: Lines, fetcher: Fetcher, disown: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        lines: Lines,
+        fetcher: Fetcher,
+        denied: Callable[[Line], None],
+        disown: Callable[[str], None],
+    ) -> None:
         """
         Begin with nothing under way.
 
         Args:
+            denied: Called with a line whose token may not see its answer (any more).
+
             disown: Called with an identity that Consul does not know (any more).
         """
         self._lines = lines
         self._fetcher = fetcher
+        self._denied = denied
         self._disown = disown
         self._now = fetcher.now
         self._tasks: set[asyncio.Task[Entry]] = set()
@@ -151,7 +160,7 @@ class Flights:
         return line.publish(entry, ticket.true_at)
 
     async def _deny(self, line: Line, denial: Denial) -> None:
-        line.drop()
+        self._denied(line)
         line.release_all()
         if denial is Denial.IDENTITY and line.key.identity:
             with suppress(EdgeError, TooLarge):

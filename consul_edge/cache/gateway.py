@@ -89,7 +89,7 @@ class Gateway:
         Raises:
             EdgeError: When no server answers, and nothing that is kept may.
         """
-        line = self._lines.find(key)
+        line = self._lines.find(key, token)
         now = self._now()
         kept = line.kept(now) if line is not None else None
         decision = decide(ask, rule, kept)

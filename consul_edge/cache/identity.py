@@ -2,7 +2,10 @@
 Who asks, without saying which token it is.
 
 A token is a secret: what stands for it in keys, in the snapshot and in logs is a digest that
-nobody can make, or check a guess against, without a secret of this process (promise 2).
+nobody can make, or check a guess against, without a secret of this process (promise 2).  Where a
+snapshot is configured the secret outlives the process in it: the answers in it would belong to
+nobody otherwise.  The file is as private as the answers are, and whoever could read it can still
+only check whether a token that he knows already was used here.
 """
 
 import hmac
@@ -19,15 +22,15 @@ SECRET_BYTES = 32
 class Identities:
     """Makes identities of tokens."""
 
-    def __init__(self, secret: bytes | None = None) -> None:
-        """
-        Begin with a secret.
-
-        Args:
-            secret: Of an earlier life of this edge, whose snapshot is used; None: a new one.
-        """
-        self.secret = secret or secrets.token_bytes(SECRET_BYTES)
+    def __init__(self) -> None:
+        """Begin with a new secret."""
+        self.secret = secrets.token_bytes(SECRET_BYTES)
         self._known: dict[str, str] = {}
+
+    def adopt(self, secret: bytes) -> None:
+        """Go on with the secret of an earlier process, before anybody was given an identity."""
+        self.secret = secret
+        self._known.clear()
 
     def of(self, token: str) -> str:
         """Give the identity of a token; "", Consul's anonymous one, has its own."""

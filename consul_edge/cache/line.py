@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 from consul_edge.cache.served import Served
 from consul_edge.cache.store import MemoryStore
 from consul_edge.core.entry import Entry
-from consul_edge.core.key import Key
+from consul_edge.core.key import ANONYMOUS, Key
 from consul_edge.core.policy import Kept, Rule, wakes_by_index
 
 if TYPE_CHECKING:
@@ -77,6 +77,8 @@ class Line:
     """Counts what was published."""
     kept_generation: int = -1
     """Of the entry."""
+    is_restored: bool = False
+    """The entry is an earlier process's, and what was written since nobody knows here."""
     proved_at: float = 0.0
     """When the entry was last seen to be true, but for what a pending round proves."""
     read_at: float = float("-inf")
@@ -107,8 +109,18 @@ class Line:
 
     @property
     def is_superseded(self) -> bool:
-        """Whether something was written since the entry was fetched."""
+        """Whether something was written since the entry was fetched, or may have been."""
+        return self.is_restored or self.is_overtaken
+
+    @property
+    def is_overtaken(self) -> bool:
+        """Whether this process knows of such a write."""
         return self.writes > 0 or self.kept_generation != self.generation
+
+    @property
+    def is_orphan(self) -> bool:
+        """Whether its token is not known: its client has not come back since a restart."""
+        return self.key.identity != ANONYMOUS and not self.token
 
     @property
     def is_idle(self) -> bool:
@@ -117,6 +129,7 @@ class Line:
             not self.waiters
             and self.flight is None
             and not self.is_watched
+            and not self.is_warm
             and self.name not in self.store
         )
 
@@ -153,11 +166,22 @@ class Line:
         self.store.keep(self.name, entry)
         self.version += 1
         self.kept_generation = self.generation
+        self.is_restored = False
         self.proved_at = proved_at
         news = Served(entry, "held")
         for waiter in [one for one in self.waiters if not entry.covers(one.index)]:
             self._release(waiter, news)
         return entry
+
+    def restore(self, entry: Entry, proved_at: float) -> None:
+        """
+        Take over what an earlier process kept.
+
+        It stands in while no server answers, and until the first answer that is published.  How
+        young it is counts for nothing before that: an own write may have followed the snapshot.
+        """
+        self.publish(entry, proved_at)
+        self.is_restored = True
 
     def show(self, entry: Entry) -> None:
         """Hand *entry*, which is not to be kept, to those for whom it is newer than what they

@@ -1,7 +1,8 @@
 """
 All lines, found by their key and by what a write touches.
 
-Rule 1: a line exists while there is anything to know: an entry, a flight, a watch or a waiter.
+Rule 1: a line exists while there is anything to know: an entry, a flight, a watch or a waiter, or
+that it is warm.
 Rule 2: a write bumps the generation of whatever it may touch, before and after: single lines for
 KV, whole endpoints else, for one registration must not cost a step for each of 10,000 lines.  What
 was fetched in another generation is never kept.
@@ -51,13 +52,26 @@ class Lines:
     def __len__(self) -> int:
         return len(self._by_key)
 
-    def find(self, key: Key) -> Line | None:
-        """Give the line of *key* if there is one."""
-        return self._by_key.get(key)
+    def find(self, key: Key, token: str = "") -> Line | None:
+        """
+        Give the line of *key* if there is one.
+
+        Args:
+            token: That which the key's identity stands for, if it is known: what was restored
+                waits for it, and nothing is asked for such a line before.
+        """
+        line = self._by_key.get(key)
+        if line is not None and line.is_orphan:
+            line.token = token
+        return line
+
+    def named(self, name: str) -> Line | None:
+        """Give the line of an entry in the store."""
+        return self._by_name.get(name)
 
     def obtain(self, key: Key, rule: Rule, token: str) -> Line:
         """Give the line of *key*, a new one if need be."""
-        line = self._by_key.get(key)
+        line = self.find(key, token)
         if line is None:
             name = key.name
             endpoint = self._endpoints.setdefault(key.endpoint, Touched())

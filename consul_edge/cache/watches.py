@@ -94,7 +94,7 @@ class Watches:
 
     def want(self, line: Line) -> None:
         """Watch *line* if there is room; if not, see to it that those who wait are woken."""
-        if line.is_watched or self._is_closed:
+        if line.is_watched or line.is_orphan or self._is_closed:
             return
         if self._has_room():
             self._start(line)
@@ -128,7 +128,8 @@ class Watches:
             )
         if self._is_closed:
             return
-        if line.waiters or line.is_warm:
+        # A warm one is wanted again by who warms it: at once, a refusal would go in circles.
+        if line.waiters:
             self._queue(line)
         self._lines.tidy(line)
         self._promote()

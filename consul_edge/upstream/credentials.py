@@ -123,6 +123,11 @@ class Credentials:
             _set(headers, "Authorization", "Basic " + base64.b64encode(auth.encode()).decode())
         return headers
 
+    @property
+    def own(self) -> str:
+        """The edge's own token as it is now, or ""."""
+        return self._token()
+
     def token_of(self, call: Call, headers: Pairs) -> str:
         """Find the token in force for a client's request; "" is Consul's anonymous one."""
         if call.has_token_parameter:

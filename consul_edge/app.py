@@ -25,6 +25,8 @@ from consul_edge.config import Settings
 from consul_edge.core.errors import EdgeError
 from consul_edge.upstream.upstream import Upstream
 from consul_edge.web.access_log import AccessLog
+from consul_edge.web.admin import Admin
+from consul_edge.web.admin_token import AdminToken
 from consul_edge.web.hosts import Hosts
 from consul_edge.web.keys import CACHE, HOSTS, INSTANCE, SETTINGS, UPSTREAM
 from consul_edge.web.listeners import Listener, bind, server_context
@@ -66,13 +68,15 @@ def create_app(settings: Settings) -> web.Application:
         agent_reads=settings.consul.agent_reads,
         body_bytes=settings.limits.body_bytes,
     )
+    admin = settings.admin
+    admin_token = AdminToken(admin.token, admin.token_file, asyncio.get_running_loop().time)
     app = web.Application(middlewares=[guard])
     app[SETTINGS] = settings
     app[INSTANCE] = instance
     app[HOSTS] = Hosts((*settings.allowed_hosts, *own_names(settings)))
     app[UPSTREAM] = upstream
     app[CACHE] = cache
-    add_routes(app, proxy)
+    add_routes(app, proxy, Admin(cache, settings, admin_token, instance=instance))
     app.on_response_prepare.append(tidy)
 
     async def upstream_life(_app: web.Application) -> AsyncIterator[None]:
@@ -84,12 +88,17 @@ def create_app(settings: Settings) -> web.Application:
         await cache.close()
         await upstream.close()
 
+    async def admin_life(_app: web.Application) -> AsyncIterator[None]:
+        admin_token.make()
+        yield
+        admin_token.remove()
+
     async def drain(_app: web.Application) -> None:
         cache.drain()
         upstream.rotation.drain()
         proxy.drain()
 
-    app.cleanup_ctx.append(upstream_life)
+    app.cleanup_ctx.extend((upstream_life, admin_life))
     app.on_shutdown.append(drain)
     return app
 

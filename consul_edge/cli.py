@@ -12,7 +12,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from consul_edge import __version__
+from consul_edge import __version__, admin_client
 from consul_edge.core.errors import ConfigError, EdgeError
 
 if TYPE_CHECKING:
@@ -101,7 +101,9 @@ async def _demonstrate(arguments: argparse.Namespace, settings: "Settings") -> N
     async with standin.running(host="127.0.0.1", port=0) as url:
         server = parse_server(url)
         consul = msgspec.structs.replace(settings.consul, servers=(server,), local_agent=server)
-        await serve(msgspec.structs.replace(settings, consul=consul))
+        # Nobody's data is here to be guarded, and nobody is to look for a token.
+        admin = msgspec.structs.replace(settings.admin, trust_loopback=True)
+        await serve(msgspec.structs.replace(settings, consul=consul, admin=admin))
 
 
 def _check_config(arguments: argparse.Namespace) -> int:
@@ -114,6 +116,21 @@ def _print_config(arguments: argparse.Namespace) -> int:
     from consul_edge.config import render
 
     _say(render(_load(arguments)))
+    return 0
+
+
+def _admin(arguments: argparse.Namespace) -> int:
+    from consul_edge.config import load
+
+    try:
+        _say(
+            admin_client.call(
+                arguments, lambda: load(file=arguments.config, env=os.environ, flags={}).settings
+            )
+        )
+    except admin_client.CallFailed as error:
+        _complain(str(error))
+        return 1
     return 0
 
 
@@ -213,6 +230,8 @@ def _parser() -> argparse.ArgumentParser:
         _add_settings(command(name, act, summary, f"{_sentence(summary)}\n\n{_SETTINGS}", example))
     summary = "run over an embedded Consul whose services come and go"
     _add_demo(command("demo", _demo, summary, _sentence(summary), " --nodes 500 --churn 20"))
+    summary, example = admin_client.SUMMARY, admin_client.EXAMPLE
+    admin_client.add_arguments(command("admin", _admin, summary, _sentence(summary), example))
     summary = "show the version"
     command("version", _version, summary, _sentence(summary), "")
     return parser

@@ -141,6 +141,13 @@ HEDGES: Final = Counter(
     ["result"],
 )
 
+ADMIN_REQUESTS: Final = Counter(
+    "consul_edge_admin_requests_total",
+    "Calls of the admin surface, by action and outcome: done, unauthenticated (no token), denied"
+    " (another token), refused (whatever else was wrong).",
+    ["action", "outcome"],
+)
+
 LIMITS_REACHED: Final = Counter(
     "consul_edge_limits_reached_total",
     "Requests refused because a bound of the edge was met, by the setting that names it.",
@@ -161,6 +168,9 @@ for _result in ("confirmed", "refuted"):
     CACHE_CONFIRMATIONS.labels(_result)
 for _outcome in ("written", "failed"):
     CACHE_SNAPSHOTS.labels(_outcome)
+for _action in ("flush", "info", "other"):
+    for _outcome in ("done", "unauthenticated", "denied", "refused"):
+        ADMIN_REQUESTS.labels(_action, _outcome)
 
 
 def initialise_server(server: str) -> None:

@@ -25,7 +25,7 @@ ROOMS: Final = (
     {"cache"},
     {"enrich"},
     {"web"},
-    {"app"},
+    {"app", "admin_client"},
     {"cli"},
     {"__main__"},
 )

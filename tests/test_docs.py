@@ -7,7 +7,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 import consul_edge.metrics  # noqa: F401 - registers what is looked for
-from consul_edge.web.routes import OWN
+from consul_edge.web.routes import ADMIN, OWN
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -25,7 +25,7 @@ def test_metric_that_exists_is_in_the_readme(name: str) -> None:
     assert f"`{name}`" in README
 
 
-@pytest.mark.parametrize("path", sorted(OWN))
+@pytest.mark.parametrize("path", sorted({*OWN, *ADMIN}))
 def test_route_that_exists_is_in_the_readme(path: str) -> None:
     """Whoever runs the edge finds each of its routes explained."""
     assert f"`{path}`" in README

@@ -21,9 +21,7 @@ ROOTS = ("settings", "_settings", "self._settings", "loaded.settings")
 READ_WHILE_LOADING = {"consul.tls.enabled"}
 """It decides what the addresses mean, and is in them from then on; a test below shows it."""
 
-SOON = (
-    *("admin.token", "admin.token_file", "admin.trust_loopback"),
-)
+SOON: tuple[str, ...] = ()
 """Settings whose reader is being written: a path leaves this list with its reader's arrival."""
 
 

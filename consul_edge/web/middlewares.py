@@ -15,6 +15,7 @@ from prometheus_client import Counter
 from consul_edge import metrics
 from consul_edge.core.errors import BadRequest, EdgeError, LimitReached, Refused
 from consul_edge.core.headers import via
+from consul_edge.web import audit
 from consul_edge.web.keys import HOSTS, INSTANCE, SETTINGS
 from consul_edge.web.proxy import CALL, UNTYPED
 
@@ -37,6 +38,9 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         response = await handler(request)
     except EdgeError as error:
         response = render_error(error)
+        if audit.is_admin(request):
+            # The admin calls' own handlers record, and raise nothing: this came before them.
+            audit.record(request, response.status, "refused")
     except web.HTTPException as error:
         response = render_route_error(error)
     count(request, response.status, time.perf_counter() - began)

@@ -1,5 +1,6 @@
 """Every route, once."""
 
+from functools import partial
 from pathlib import Path
 
 import aiohttp_jinja2
@@ -8,6 +9,7 @@ from aiohttp import hdrs, web
 from prometheus_async.aio.web import server_stats
 
 from consul_edge.web import health, pages
+from consul_edge.web.admin import Admin
 from consul_edge.web.proxy import Proxy
 
 HERE = Path(__file__).parent
@@ -25,7 +27,14 @@ OWN = {
 """The edge's own routes; all of them are read."""
 
 
-def add_routes(app: web.Application, proxy: Proxy) -> None:
+ADMIN = {
+    "/api/v1/admin/cache/{name}/flush": Admin.flush,
+    "/api/v1/admin/cache/{name}/info": Admin.info,
+}
+"""Routes that look at methods themselves: each call is recorded."""
+
+
+def add_routes(app: web.Application, proxy: Proxy, admin: Admin) -> None:
     """Attach the edge's own routes, and the proxy to everything else."""
     aiohttp_jinja2.setup(app, loader=jinja2.FileSystemLoader(HERE / "templates"), autoescape=True)
     for path, handler in OWN.items():
@@ -33,6 +42,8 @@ def add_routes(app: web.Application, proxy: Proxy) -> None:
         for method in READS:
             resource.add_route(method, handler)
         resource.add_route("*", _refuse)
+    for path, call in ADMIN.items():
+        app.router.add_route("*", path, partial(call, admin))
     app.router.add_static("/static", HERE / "static")
     # Consul's API is matched first by its prefix; what is left is the proxy's to refuse.
     app.router.add_route("*", "/v1/{rest:.*}", proxy.handle)

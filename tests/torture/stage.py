@@ -1,0 +1,117 @@
+"""
+What all actors of a run share: the client, the stage, and where what happens is written down.
+"""
+
+import asyncio
+import json
+import random
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import aiohttp
+
+from tests.torture.history import History, Mode, Question, Read, Reply, Via
+
+PATIENCE: Final = 60.0
+"""Seconds that a client waits: longer than the edge's own deadlines, which are to be seen."""
+
+DIRECT_PATIENCE: Final = 5.0
+"""The same of clients of a server that may be frozen."""
+
+
+class Client:
+    """HTTP as a careful client speaks it: one request is sent once."""
+
+    def __init__(self) -> None:
+        """Open for business, inside a running loop."""
+        connector = aiohttp.TCPConnector(limit=0, force_close=True)
+        self._session = aiohttp.ClientSession(connector=connector)
+        # aiohttp would send a PUT again when a kept connection breaks.
+        self._session._retry_connection = False
+
+    async def close(self) -> None:
+        """Close."""
+        await self._session.close()
+
+    async def ask(
+        self,
+        method: str,
+        url: str,
+        body: Any = None,
+        *,
+        token: str = "",
+        patience: float = PATIENCE,
+    ) -> Reply:
+        """Send a request; a failure is a reply with status 0 that says which."""
+        data = body if body is None or isinstance(body, str) else json.dumps(body)
+        headers = {"X-Consul-Token": token} if token else {}
+        timeout = aiohttp.ClientTimeout(total=patience)
+        try:
+            async with self._session.request(
+                method, url, data=data, headers=headers, timeout=timeout
+            ) as response:
+                told = {name.lower(): value for name, value in response.headers.items()}
+                return Reply(response.status, told, await response.read())
+        except aiohttp.ClientConnectorError as error:
+            return Reply(0, {"not-sent": "yes"}, repr(error).encode())
+        except (aiohttp.ClientError, TimeoutError) as error:
+            return Reply(0, {}, repr(error).encode())
+
+
+@dataclass(slots=True)
+class Stage:
+    """What all actors of a run share."""
+
+    seed: str
+    client: Client
+    edge: str
+    """Its address, ``http://host:port``."""
+    servers: Sequence[str]
+    history: History
+    token: str = ""
+    """Of those who write, and of those who look directly."""
+    curtain: asyncio.Event = field(default_factory=asyncio.Event)
+    """Writers and readers end."""
+    lights_out: asyncio.Event = field(default_factory=asyncio.Event)
+    """Watchers end, too."""
+
+    def chance(self, name: str) -> random.Random:
+        """Give an actor its own dice."""
+        return random.Random(f"{self.seed} {name}")
+
+    async def read(
+        self,
+        reader: str,
+        question: Question,
+        mode: Mode,
+        *,
+        index: int = 0,
+        wait: str = "",
+        as_who: tuple[str, str] = ("", ""),
+        server: str = "",
+    ) -> Read:
+        """
+        Read and record.
+
+        Args:
+            as_who: Identity and token of the reader; nameless, it is anonymous at the edge and
+                may do everything at a server.
+
+            server: Where to ask directly; "" for the edge.
+        """
+        words = [] if mode is Mode.DEFAULT else [mode.value]
+        words += [f"index={index}", f"wait={wait}"] if index else []
+        sign = "&" if "?" in question.target else "?"
+        url = (server or self.edge) + question.target + (sign + "&".join(words) if words else "")
+        identity, token = as_who
+        if server and not identity:
+            token = self.token
+        began = time.monotonic()
+        reply = await self.client.ask("GET", url, token=token)
+        ended = time.monotonic()
+        via = Via.DIRECT if server else Via.EDGE
+        read = Read(reader, question, mode, reply, began, ended, via, index, identity)
+        self.history.reads.append(read)
+        return read

@@ -1,0 +1,50 @@
+"""The judge itself: it finds each kind of violation, and lets pass what Consul may do."""
+
+import math
+from dataclasses import replace
+
+import pytest
+
+from tests.torture.cases import BYPASS, GUILTY, INNOCENT, KEY, key_reply, late, put, read
+from tests.torture.history import History, Probe
+from tests.torture.judge import judge
+from tests.torture.turmoil import APPLY_SECONDS, Turmoil, turmoils
+
+
+def rules(history: History) -> set[str]:
+    """Name the rules that the judge finds broken."""
+    return {violation.rule for violation in judge(history)}
+
+
+@pytest.mark.parametrize("crime", GUILTY)
+def test_broken_promise_is_found(crime: str) -> None:
+    """Each kind of violation is found, under its name, and nothing else with it."""
+    rule, history = GUILTY[crime]
+    assert rules(history) == {rule}
+
+
+@pytest.mark.parametrize("deed", INNOCENT)
+def test_what_consul_may_do_is_no_violation(deed: str) -> None:
+    """Nothing is demanded that Consul itself does not give."""
+    assert rules(INNOCENT[deed]) == set()
+
+
+def test_conditional_write_without_an_answer_cannot_come_after_a_later_one() -> None:
+    """An unknown conditional write is over once a later one was acknowledged."""
+    unknown = replace(late("a", 1, 10), is_conditional=True)
+    history = History([unknown, put("a", 2, 20)], [read(KEY, key_reply("a#1", BYPASS), 30)])
+    assert rules(history) == {"older than promised"}
+
+
+def test_turmoil_reaches_from_the_last_sign_of_a_leader_to_the_next_good_answer() -> None:
+    """It begins where the successor's memory may end, and ends when a leader has served."""
+    history = History(
+        probes=[Probe(9, 9.1, True), Probe(9.5, 11.5, False), Probe(11.7, 11.8, True)],
+        elections=[11.6],
+    )
+    assert turmoils(history) == [Turmoil(9.1 - APPLY_SECONDS, 11.8, forgets=False)]
+
+
+def test_turmoil_without_an_end_lasts() -> None:
+    """A leader that never served in the run excuses everything after it."""
+    assert turmoils(History(elections=[5.0]))[0].settled == math.inf

@@ -1,0 +1,42 @@
+"""
+The times in which Consul itself promises little, found in the servers' own words.
+
+A leader just elected answers default-mode reads before it has applied all that the one before it
+acknowledged; a proxy can only pass that on.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+from tests.torture.history import History
+
+APPLY_SECONDS: Final = 2.0
+"""How long before the end of a leader its successor may have applied the last it acknowledged:
+followers are told with its next heartbeat, ten a second."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turmoil:
+    """From the last sign of one leader to the first good answer of the next."""
+
+    lost: float
+    settled: float
+    forgets: bool
+    """Whether its successor had to learn everything anew from its log."""
+
+    def overlaps(self, began: float, ended: float) -> bool:
+        """Tell whether anything between two moments may be its doing."""
+        return began <= self.settled and ended >= self.lost
+
+
+def turmoils(history: History) -> list[Turmoil]:
+    """Find the times in which Consul itself promises little."""
+    served = [probe for probe in history.probes if probe.was_served]
+    found = []
+    for elected in sorted(history.elections):
+        lost = max((one.ended for one in served if one.ended < elected), default=-math.inf)
+        settled = min((one.ended for one in served if one.began > elected), default=math.inf)
+        forgets = any(began < elected and ended > lost for began, ended in history.blackouts)
+        found.append(Turmoil(lost - APPLY_SECONDS, settled, forgets))
+    return found

@@ -227,7 +227,8 @@ def conclude(rule: Rule, entry: Entry, before: Entry | None) -> Conclusion:
 
 
 def _is_storable(rule: Rule, entry: Entry) -> bool:
-    is_absence = entry.status == 404 and rule.endpoint.name == "kv" and entry.index > 0
+    endpoint = rule.endpoint.name
+    is_absence = entry.status == 404 and endpoint in _SAY_ABSENT and entry.index > 0
     if entry.status != 200 and not is_absence:
         return False
     if rule.endpoint.blocks is Blocks.INDEX and not entry.index:
@@ -236,8 +237,13 @@ def _is_storable(rule: Rule, entry: Entry) -> bool:
         # ``discovery_max_stale`` makes default reads stale ones (CONSUL.md A.3).
         return False
     streams = find_header(entry.headers, "x-consul-query-backend") == "streaming"
-    # The streaming backend says "false" for want of knowledge (CONSUL.md A.2).
-    return entry.known_leader != "false" or streams
+    # The streaming backend says "false" for want of knowledge (CONSUL.md A.2), and so does 1.8 of
+    # the mesh's roots always; without a leader a default-mode read fails.
+    return entry.known_leader != "false" or streams or endpoint == "connect_ca_roots"
+
+
+_SAY_ABSENT: Final = frozenset({"kv", "config"})
+"""Endpoints of whose 404 Consul tells the index: it can be waited for that to change."""
 
 
 def wakes_by_index(endpoint: Endpoint, entry: Entry) -> bool:

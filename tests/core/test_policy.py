@@ -379,7 +379,10 @@ CONCLUDED = [
     ),
     ("kv-absent", a_rule(KV), an_entry(b"", 9, 404), None, store),
     ("kv-absent-without-index", a_rule(KV), an_entry(b"", 0, 404), None, let_by),
-    ("absent-elsewhere", a_rule("/v1/config/a/b"), an_entry(b"", 9, 404), KNOWN, let_by),
+    ("config-absent", a_rule("/v1/config/a/b"), an_entry(b"", 9, 404), None, store),
+    ("config-absent-without-index", a_rule("/v1/config/a/b"), an_entry(b"", 0, 404), None, let_by),
+    ("config-deleted", a_rule("/v1/config/a/b"), an_entry(b"", 10, 404), KNOWN, store),
+    ("absent-elsewhere", a_rule("/v1/connect/intentions/1"), an_entry(b"", 9, 404), KNOWN, let_by),
     ("error-with-index", NODES_RULE, an_entry(b"oops", 1, 500), KNOWN, let_by),
     ("error-with-index-of-kv", a_rule(KV), an_entry(b"oops", 1, 500), KNOWN, let_by),
     ("refused", NODES_RULE, an_entry(b"slow down", 0, 429), KNOWN, let_by),
@@ -390,6 +393,13 @@ CONCLUDED = [
     ("effectively-default", NODES_RULE, an_entry(headers=[(EFFECTIVE, "leader")]), None, store),
     ("no-leader", NODES_RULE, an_entry(headers=[NO_LEADER]), None, let_by),
     ("no-leader-streaming", NODES_RULE, an_entry(headers=[NO_LEADER, STREAMING]), None, store),
+    (
+        "no-leader-of-the-roots",
+        a_rule("/v1/connect/ca/roots"),
+        an_entry(headers=[NO_LEADER]),
+        None,
+        store,
+    ),
     ("no-leader-rpc", NODES_RULE, an_entry(headers=[NO_LEADER, BLOCKING_QUERY]), None, let_by),
     ("empty-at-lower-index", NODES_RULE, an_entry(b"[]", 1), KNOWN, doubt),
     ("empty-at-higher-index", NODES_RULE, an_entry(b"[]", 10), KNOWN, store),
@@ -419,9 +429,9 @@ def test_answer_is_concluded_by_what_it_says(
     RULES,
 )
 def test_error_is_never_kept(status: int, index: int, body: bytes, rule: Rule) -> None:
-    """Promise 3, for every status: but for KV's own "there is no such key"."""
+    """Promise 3, for every status: but for "there is no such key", and no such config entry."""
     conclusion = conclude(rule, an_entry(body, index, status), KNOWN)
-    is_absence = status == 404 and rule.endpoint.name == "kv"
+    is_absence = status == 404 and rule.endpoint.name in ("kv", "config")
     if status != 200 and not is_absence:
         assert not isinstance(conclusion, Store | Confirm)
 

@@ -88,6 +88,7 @@ class Flights:
         if flight is None or not is_joined:
             task = asyncio.create_task(self._fly(line))
             flight = line.flight = Flight(line.generation, task)
+            line.guests += 1
             self._tasks.add(task)
             task.add_done_callback(lambda task: self._landed(line, task))
         return await asyncio.shield(flight.task), is_joined
@@ -175,4 +176,5 @@ class Flights:
             task.exception()
         if line.flight is not None and line.flight.task is task:
             line.flight = None
+        line.guests -= 1
         self._lines.tidy(line)

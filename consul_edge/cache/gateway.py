@@ -100,12 +100,16 @@ class Gateway:
             reason = decision.reason if isinstance(decision, Bypass) else "size"
             return await self._pass(forward, reason, ask, line)
         line = self._lines.obtain(key, rule, token)
+        line.guests += 1
         try:
             if ask.index:
                 return await self._block(line, ask, deliver)
             return await self._fetch(line, ask)
         except TooLarge:
             return await self._pass(forward, "size", ask, None)
+        finally:
+            line.guests -= 1
+            self._lines.tidy(line)
 
     async def _pass(
         self, forward: Forward, reason: str, ask: Ask, line: Line | None

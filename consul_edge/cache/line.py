@@ -82,6 +82,8 @@ class Line:
     proved_at: float = 0.0
     """When the entry was last seen to be true, but for what a pending round proves."""
     read_at: float = float("-inf")
+    guests: int = 0
+    """Reads and fetches under way that hold on to it."""
     flight: "Flight | None" = None
     round: Proving | None = None
     """Pending now."""
@@ -126,8 +128,8 @@ class Line:
     def is_idle(self) -> bool:
         """Whether there is nothing to know about it."""
         return (
-            not self.waiters
-            and self.flight is None
+            not self.guests
+            and not self.waiters
             and not self.is_watched
             and not self.is_warm
             and self.name not in self.store
@@ -168,9 +170,10 @@ class Line:
         self.kept_generation = self.generation
         self.is_restored = False
         self.proved_at = proved_at
-        news = Served(entry, "held")
-        for waiter in [one for one in self.waiters if not entry.covers(one.index)]:
-            self._release(waiter, news)
+        if before is None or (before.index, before.digest) != (entry.index, entry.digest):
+            news = Served(entry, "held")
+            for waiter in [one for one in self.waiters if not entry.covers(one.index)]:
+                self._release(waiter, news)
         return entry
 
     def restore(self, entry: Entry, proved_at: float) -> None:

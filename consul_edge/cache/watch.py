@@ -14,7 +14,7 @@ import asyncio
 import random
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import structlog
@@ -112,6 +112,9 @@ class Watch:
                 if not await self._watch_at(server, place):
                     return
             except TooLarge:
+                # Whoever waits looks again, and then is passed on by himself.
+                self._line.drop()
+                self._line.release_all()
                 return
             except EdgeError as error:
                 log.debug("watch failed", endpoint=self._line.key.endpoint.name, error=str(error))
@@ -133,7 +136,9 @@ class Watch:
                 index = await self._fill(server)
         while index and self._tools.goes_on(line):
             if line.entry is None:
-                # Flushed or evicted, and still wanted: begin anew.
+                # Flushed or evicted, and still wanted: begin anew; but while a write is under
+                # way nothing is kept, and asking again and again would not change that.
+                await asyncio.sleep(FIRST_PAUSE)
                 return True
             delay = self._pace.delay(rotation.now())
             if delay:
@@ -187,7 +192,8 @@ class Watch:
             if overtaken or entry.index < change.index:
                 _count("asked again")
                 return await self._fill(server)
-        ticket = tools.flights.ticket(line, change.came_at)
+        # Still the ticket of its beginning: what a flight brought meanwhile may be newer.
+        ticket = replace(change.ticket, true_at=change.came_at)
         return await self._settle(server, entry, ticket)
 
     async def _settle(self, server: Server, entry: Entry, ticket: Ticket) -> int:

@@ -203,7 +203,9 @@ class Watches:
     async def _poll(self, line: Line) -> None:
         try:
             await self._flights.fetch(line, join=False)
-        except (EdgeError, TooLarge):
+        except TooLarge:
+            line.drop()
+        except EdgeError:
             return
         if line.entry is None:
             # An error that is the clients' to see.

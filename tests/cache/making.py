@@ -208,10 +208,10 @@ class FakeConsul(Courier):
 
     async def _answer(self, server: Server, target: str, poll: Poll | None) -> Said:
         name = _short(server)
-        plain = at_once(target)
-        index = int(controls(target.partition("?")[2]).get("index", "0"))
         if poll is None:
-            return self._now(name, plain)
+            return self._now(name, target)
+        plain = at_once(target)
+        index = int(controls(target.partition("?")[2])["index"])
         self.parked += 1
         try:
             async with asyncio.timeout(poll.wait):

@@ -32,7 +32,7 @@ from consul_edge.upstream.answer import Answer
 from consul_edge.upstream.rotation import Rotation
 from consul_edge.upstream.rounds import Round
 from consul_edge.upstream.servers import Server
-from consul_edge.upstream.slots import Place
+from consul_edge.upstream.slots import Lease, Place
 
 log = structlog.get_logger()
 
@@ -143,8 +143,7 @@ class Watch:
             delay = self._pace.delay(rotation.now())
             if delay:
                 await asyncio.sleep(delay)
-            with place.lent():
-                change = await self._wait_for_change(server, index)
+            change = await self._wait_for_change(server, index, place.lend())
             index = await self._take(server, change)
             self._failures = 0
         return False
@@ -167,11 +166,11 @@ class Watch:
         entry = await tools.fetcher.entry_of(line, await asking.answer())
         return await self._settle(server, entry, ticket)
 
-    async def _wait_for_change(self, server: Server, index: int) -> _Change:
+    async def _wait_for_change(self, server: Server, index: int, lease: Lease) -> _Change:
         line, now = self._line, self._rotation.now
         ticket = self._tools.flights.ticket(line)
         question = self._tools.fetcher.question(line, index=index)
-        pending = line.round = Round(self._rotation, server, question, index)
+        pending = line.round = Round(self._rotation, server, question, index, lease)
         try:
             answer = await pending.answer()
         finally:

@@ -16,6 +16,7 @@ from consul_edge.upstream.answer import Answer
 from consul_edge.upstream.courier import Question
 from consul_edge.upstream.rotation import Attempt, Rotation
 from consul_edge.upstream.servers import Server
+from consul_edge.upstream.slots import Lease
 
 PROOF_SECONDS = 3.0
 """How long a heartbeat proves the connection."""
@@ -24,18 +25,28 @@ PROOF_SECONDS = 3.0
 class Round:
     """One question to one server, and what it proves while it is pending."""
 
-    def __init__(self, rotation: Rotation, server: Server, question: Question, index: int) -> None:
+    def __init__(
+        self,
+        rotation: Rotation,
+        server: Server,
+        question: Question,
+        index: int,
+        lease: Lease | None = None,
+    ) -> None:
         """
         Prepare to ask.
 
         Args:
             index: From which on it reports changes; 0 if it does not wait.
+
+            lease: Of the connection that it uses; None: it counts itself.
         """
         self.server = server
         self.index = index
         self.began = rotation.now()
         self._rotation = rotation
         self._question = question
+        self._lease = lease
         self._tenure = server.tenure
 
     def is_live(self, now: float) -> bool:
@@ -62,7 +73,8 @@ class Round:
         rotation, server, question = self._rotation, self.server, self._question
         is_short = question.is_short
         poll = question.call.poll
-        attempt = Attempt(server, server.slots.lease(poll=not is_short), self.began)
+        lease = self._lease or server.slots.lease(poll=not is_short)
+        attempt = Attempt(server, lease, self.began)
         if not is_short:
             rotation.listen(server)
         seconds = None if poll is None else longest_hold(poll.wait) + MARGIN

@@ -7,8 +7,7 @@ is in use here *plus* what was abandoned and is still held over there.
 """
 
 import heapq
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 
 class Slots:
@@ -101,15 +100,19 @@ class Place:
         self._slots = slots
         self._lease = slots.lease(poll=True)
 
-    @contextmanager
-    def lent(self) -> Iterator[None]:
-        """Let a poll, which counts itself, have the room."""
-        self._lease.give()
-        try:
-            yield
-        finally:
-            self._lease = self._slots.lease(poll=True)
+    def lend(self) -> Lease:
+        """Let a poll have the room, which goes on to be counted whatever becomes of the poll."""
+        return _Lent(self._slots, poll=True)
 
     def give(self) -> None:
         """Count the room as free."""
         self._lease.give()
+
+
+class _Lent(Lease):
+    """Counted by the place that lent it: only what is abandoned is charged beside that."""
+
+    __slots__ = ()
+
+    def give(self) -> None:
+        self._slots = None

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consul_edge.upstream.slots import Lease, Slots
+from consul_edge.upstream.slots import Lease, Place, Slots
 
 
 class Clock:
@@ -93,6 +93,28 @@ def test_poll_abandoned_after_its_time_is_not_charged() -> None:
     slots, _ = make(limit=1)
     slots.lease(poll=True).abandon(-3.0)
     assert (slots.abandoned, slots.has_room(poll=False)) == (0, True)
+
+
+def test_place_stays_counted_between_its_polls() -> None:
+    """Nobody else gets the room of a watch in the moment between two of its rounds."""
+    slots, _ = make(poll_limit=1)
+    place = Place(slots)
+    poll = place.lend()
+    assert slots.polls == 1, "counted once while a poll has it"
+    poll.give()
+    assert not slots.has_room(poll=True)
+    place.give()
+    assert slots.polls == 0
+
+
+def test_abandoned_poll_is_charged_beside_the_place_that_it_had() -> None:
+    """Consul holds it on, and the watch may send another one."""
+    slots, _ = make(poll_limit=2)
+    place = Place(slots)
+    place.lend().abandon(10.0)
+    assert (slots.polls, slots.abandoned) == (1, 1)
+    place.give()
+    assert (slots.polls, slots.abandoned) == (0, 1)
 
 
 @given(steps=st.lists(st.tuples(st.sampled_from(["poll", "short", "abandon"]), st.booleans())))

@@ -151,7 +151,7 @@ def _beside(path: Path, suffix: str) -> Path:
 
 def _parts(head: Head, records: Iterable[Record]) -> Iterator[bytes]:
     digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
-    encoder = msgspec.msgpack.Encoder()
+    encoder = msgspec.msgpack.Encoder(enc_hook=_plain)
 
     def framed(value: Head | Record) -> bytes:
         text = encoder.encode(value)
@@ -170,6 +170,13 @@ def _parts(head: Head, records: Iterable[Record]) -> Iterator[bytes]:
         digest.update(part)
         yield part
     yield digest.digest()
+
+
+def _plain(value: object) -> str:
+    """Make text of the sort of it that names of headers are."""
+    if isinstance(value, str):
+        return str(value)
+    raise NotImplementedError(type(value).__name__)
 
 
 def _texts(file: BinaryIO, digest: "hashlib.blake2b", size: int) -> Iterator[bytes]:

@@ -47,7 +47,7 @@ class Part:
 
 
 class Writer:
-    """Writes one subject, and often looks at once whether the edge shows it."""
+    """Writes one subject, and looks at once whether the edge shows it."""
 
     def __init__(self, stage: Stage, part: Part, questions: Sequence[Question]) -> None:
         """Prepare to write; *questions* are those in which the subject is seen."""
@@ -58,13 +58,18 @@ class Writer:
         self._count = 0
 
     async def run(self) -> None:
-        """Write until the curtain falls."""
+        """Write until the curtain falls; look before the answer is there, and as soon as it is."""
         while not self._stage.curtain.is_set():
-            await self.write()
-            if self._questions and self._chance.random() < 0.5:
-                question = self._chance.choice(self._questions)
-                await self._stage.read(f"writer {self._part.subject}", question, Mode.DEFAULT)
-            await asyncio.sleep(self._chance.uniform(0.02, self._part.pause))
+            chance = self._chance
+            early = [self._look() for _ in range(chance.choice((0, 0, 1, 3)))]
+            await asyncio.gather(*early, self.write())
+            await asyncio.gather(*[self._look() for _ in range(chance.choice((0, 1, 3)))])
+            await asyncio.sleep(chance.uniform(0.02, self._part.pause))
+
+    async def _look(self) -> None:
+        if self._questions:
+            question = self._chance.choice(self._questions)
+            await self._stage.read(f"writer {self._part.subject}", question, Mode.DEFAULT)
 
     async def write(self) -> Outcome | None:
         """Write once; None: it was certainly not sent."""
@@ -115,18 +120,19 @@ class Writer:
 class Appender:
     """Sends requests of which each makes a new thing, whoever repeats it: unnamed queries."""
 
-    def __init__(self, stage: Stage, session: str) -> None:
+    def __init__(self, stage: Stage, name: str, session: str) -> None:
         """Prepare to append; Consul wants unnamed queries bound to a *session*."""
         self._stage = stage
+        self._name = name
         self._session = session
-        self._chance = stage.chance("appender")
+        self._chance = stage.chance(name)
 
     async def run(self) -> None:
         """Append until the curtain falls."""
         count = 0
         while not self._stage.curtain.is_set():
             count += 1
-            marker = f"once-{count}"
+            marker = f"{self._name}-{count}"
             body = {"Session": self._session, "Service": {"Service": marker}}
             began = time.monotonic()
             reply = await self._stage.client.ask(

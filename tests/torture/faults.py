@@ -16,7 +16,7 @@ from enum import Enum
 from typing import Final
 
 from tests.consul import ConsulCluster, ConsulServer
-from tests.torture.history import History
+from tests.torture.history import History, Via
 from tests.waiting import NOT_YET, wait_until
 
 HEAL_WITHIN: Final = 60.0
@@ -31,6 +31,16 @@ class What(Enum):
     KILL_ALL = "all servers killed"
 
 
+LASTS: Final = {
+    What.KILL_LEADER: (0.5, 3.0),
+    What.KILL_FOLLOWER: (0.5, 3.0),
+    # Longer than the bound of what is live, and than a write waits for its answer.
+    What.FREEZE_FOLLOWER: (6.0, 9.0),
+    What.KILL_ALL: (0.2, 1.5),
+}
+"""Seconds until a fault is undone."""
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
     """One fault of a plan."""
@@ -39,9 +49,8 @@ class Fault:
     """Seconds of peace before it."""
     what: What
     choice: int
-    """Which of the followers, counted round."""
+    """Which of the followers; an even one means that which serves the edge, if there is one."""
     lasts: float
-    """Seconds until it is undone."""
 
 
 def plan_faults(seed: str, count: int) -> tuple[Fault, ...]:
@@ -57,10 +66,10 @@ def plan_faults(seed: str, count: int) -> tuple[Fault, ...]:
         kinds += chance.sample(tuple(What), k=len(What))
     return tuple(
         Fault(
-            after=chance.uniform(1.5, 3.5),
+            after=chance.uniform(1.0, 2.5),
             what=what,
             choice=chance.randrange(100),
-            lasts=chance.uniform(0.2, 1.5) if what is What.KILL_ALL else chance.uniform(1.0, 5.0),
+            lasts=chance.uniform(*LASTS[what]),
         )
         for what in kinds[:count]
     )
@@ -116,7 +125,21 @@ class Havoc:
         if fault.what is What.KILL_LEADER:
             return [leader]
         followers = [server for server in self._cluster.servers if server is not leader]
+        serving = [server for server in followers if server.server == self._last_to_serve()]
+        if serving and fault.choice % 2 == 0:
+            return serving
         return [followers[fault.choice % len(followers)]]
+
+    def _last_to_serve(self) -> str:
+        """Give the server through which the edge last passed a read on."""
+        return next(
+            (
+                read.reply.headers.get("x-consul-edge-server", "")
+                for read in reversed(self._history.reads)
+                if read.via is Via.EDGE and read.reply.status == 200 and not read.reply.is_hit
+            ),
+            "",
+        )
 
     async def healed(self) -> None:
         """Wait until each server has what the leader has, and says so."""

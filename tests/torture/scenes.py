@@ -91,10 +91,12 @@ def settings_of(seed: str) -> dict[str, Any]:
         "watch": {
             "wait": chance.choice(("2s", "3s", "5s")),
             "refresh_interval": chance.choice(("100ms", "500ms")),
+            # With few places most is not watched: what a write does must show all the same.
+            "max_per_server": chance.choice((110, 3)),
         },
         "cache": {
-            "mode": chance.choice(("live", "live", "strict")),
-            "ttl": chance.choice(("0s", "1s")),
+            "mode": chance.choice(("live", "live", "live", "strict")),
+            "ttl": chance.choice(("0s", "1s", "1s")),
             "endpoints": {"/v1/kv/hist/kept/": "watch"},
         },
     }
@@ -115,7 +117,8 @@ async def play_faults(
             for number, question in enumerate((*questions, questions[0], questions[-1]))
         ]
         writers = [Writer(stage, part, _about(questions, part)) for part in PARTS]
-        appender = Appender(stage, await _session(stage))
+        session = await _session(stage)
+        appenders = [Appender(stage, f"appender-{number}", session) for number in range(3)]
         for writer in writers:
             await writer.write()
         havoc = Havoc(cluster, history)
@@ -127,7 +130,8 @@ async def play_faults(
             await havoc.healed()
             stage.curtain.set()
 
-        acting: list[Act] = [*(writer.run for writer in writers), appender.run]
+        acting: list[Act] = [writer.run for writer in writers]
+        acting += [appender.run for appender in appenders]
         reading = [_reader(stage, f"reader {number}", questions) for number in range(4)]
         await _play(stage, [*acting, *reading, direct], watchers)
     history.appended = await _appended(stage)

@@ -155,9 +155,12 @@ class Flights:
             line.show(entry)
             return entry
         current = line.entry
-        overtaken = ticket.version != line.version
-        if current is not None and overtaken and entry.index < current.index:
-            return current
+        if current is not None and ticket.version != line.version:
+            if entry.server != current.server:
+                # Which is newer cannot be told: indexes are comparable only within one server.
+                return entry
+            if entry.index < current.index:
+                return current
         return line.publish(entry, ticket.true_at)
 
     async def _deny(self, line: Line, denial: Denial) -> None:

@@ -27,7 +27,7 @@ from consul_edge.core.backoff import backoff
 from consul_edge.core.entry import Entry
 from consul_edge.core.errors import EdgeError, ServerFailed
 from consul_edge.core.pace import Pace
-from consul_edge.core.policy import is_table_wide
+from consul_edge.core.policy import is_doubtful, is_table_wide
 from consul_edge.upstream.answer import Answer
 from consul_edge.upstream.rotation import Rotation
 from consul_edge.upstream.rounds import Round
@@ -188,7 +188,8 @@ class Watch:
             overtaken = change.ticket.generation != line.generation or line.writes > 0
             if overtaken:
                 line.show(entry)
-            if overtaken or entry.index < change.index:
+            doubtful = is_doubtful(line.key.endpoint, entry, line.entry)
+            if overtaken or doubtful or entry.index < change.index:
                 _count("asked again")
                 return await self._fill(server)
         # Still the ticket of its beginning: what a flight brought meanwhile may be newer.
@@ -196,10 +197,15 @@ class Watch:
         return await self._settle(server, entry, ticket)
 
     async def _settle(self, server: Server, entry: Entry, ticket: Ticket) -> int:
-        entry, is_kept = await self._tools.flights.settle(self._line, entry, ticket)
+        line = self._line
+        if line.entry is not None and line.entry.server != server.name:
+            # Whatever overtook it: only from its own server's answer can a watch go on, and if
+            # that is the older one the next round says so at once.
+            ticket = replace(ticket, version=line.version)
+        entry, is_kept = await self._tools.flights.settle(line, entry, ticket)
         if is_kept:
             _count("answered")
-            return entry.index
+            return entry.index if entry.server == server.name else await self._fill(server)
         _count("refused")
         if entry.status == 403:
             return 0

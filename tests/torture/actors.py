@@ -77,7 +77,7 @@ class Writer:
         self._count += 1
         is_gone = part.vanishes and self._count > 1 and chance.random() < 0.3
         value = None if is_gone else f"{part.subject}#{self._count}"
-        via = chance.choice(part.vias)
+        via = Via.DIRECT if self._stage.is_quiet else chance.choice(part.vias)
         server = chance.choice(self._stage.servers)
         condition = ""
         if part.is_conditional:

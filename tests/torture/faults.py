@@ -16,7 +16,8 @@ from enum import Enum
 from typing import Final
 
 from tests.consul import ConsulCluster, ConsulServer
-from tests.torture.history import History, Via
+from tests.torture.history import Via
+from tests.torture.stage import Stage
 from tests.waiting import NOT_YET, wait_until
 
 HEAL_WITHIN: Final = 60.0
@@ -50,6 +51,8 @@ class Fault:
     what: What
     choice: int
     """Which of the followers; an even one means that which serves the edge, if there is one."""
+    is_quiet: bool
+    """Whether nobody writes through the edge while it lasts."""
     lasts: float
 
 
@@ -69,6 +72,7 @@ def plan_faults(seed: str, count: int) -> tuple[Fault, ...]:
             after=chance.uniform(1.0, 2.5),
             what=what,
             choice=chance.randrange(100),
+            is_quiet=chance.random() < 0.5,
             lasts=chance.uniform(*LASTS[what]),
         )
         for what in kinds[:count]
@@ -78,10 +82,11 @@ def plan_faults(seed: str, count: int) -> tuple[Fault, ...]:
 class Havoc:
     """Carries out a plan at a cluster."""
 
-    def __init__(self, cluster: ConsulCluster, history: History) -> None:
+    def __init__(self, cluster: ConsulCluster, stage: Stage) -> None:
         """Prepare to do harm, and to write down when."""
         self._cluster = cluster
-        self._history = history
+        self._stage = stage
+        self._history = stage.history
 
     async def carry_out(self, faults: Sequence[Fault], until: float) -> None:
         """Do what is planned, up to a moment of the monotonic clock; leave everything healed."""
@@ -93,6 +98,7 @@ class Havoc:
 
     async def _carry_out(self, fault: Fault) -> None:
         victims = await asyncio.to_thread(self._victims, fault)
+        self._stage.is_quiet = fault.is_quiet
         began = time.monotonic()
         try:
             for victim in victims:
@@ -112,10 +118,12 @@ class Havoc:
                     victim.launch()
             ended = time.monotonic()
         await self.healed()
+        self._stage.is_quiet = False
         names = ", ".join(victim.server for victim in victims)
         healed = f"all served at {time.monotonic():.3f}"
         self._history.faults.append(
-            f"{began:.3f}-{ended:.3f} {fault.what.value}: {names}; {healed}"
+            f"{began:.3f}-{ended:.3f} {fault.what.value}{' quietly' * fault.is_quiet}: {names};"
+            f" {healed}"
         )
 
     def _victims(self, fault: Fault) -> list[ConsulServer]:

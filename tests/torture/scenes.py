@@ -107,9 +107,12 @@ async def play_faults(
 ) -> History:
     """Let everybody act on three servers while *plan* is carried out, and record it."""
     history = History()
-    client = Client()
     clock = time.time() - time.monotonic()
-    async with EdgeProcess(cluster.addresses, settings_of(seed)) as edge:
+    # The first serves the edge: a follower, which may be frozen.
+    leader = cluster.leader()
+    servers = sorted(cluster.servers, key=lambda server: server is leader)
+    edge = EdgeProcess([one.server for one in servers], settings_of(seed))
+    async with Client() as client, edge:
         stage = Stage(seed, client, edge.http, [one.http for one in cluster.servers], history)
         questions = questions_about(PARTS)
         watchers = [
@@ -121,7 +124,7 @@ async def play_faults(
         appenders = [Appender(stage, f"appender-{number}", session) for number in range(3)]
         for writer in writers:
             await writer.write()
-        havoc = Havoc(cluster, history)
+        havoc = Havoc(cluster, stage)
 
         async def direct() -> None:
             until = time.monotonic() + seconds
@@ -134,21 +137,20 @@ async def play_faults(
         acting += [appender.run for appender in appenders]
         reading = [_reader(stage, f"reader {number}", questions) for number in range(4)]
         await _play(stage, [*acting, *reading, direct], watchers)
-    history.appended = await _appended(stage)
+        history.appended = await _appended(stage)
     history.elections = [at - clock for server in cluster.servers for at in _elections(server)]
-    await client.close()
     return history
 
 
 async def play_identities(agent: ConsulAgent, seed: str, seconds: float) -> History:
     """Let two tokens and none at all ask the same questions, and record it."""
     history = History(rights=dict(RIGHTS))
-    client = Client()
     subjects = sorted(RIGHTS["left"] | RIGHTS["right"])
     parts = [Part(one, BOTH, is_service="/" not in one, vanishes=True) for one in subjects]
     questions = questions_about(parts)
     who = [("nobody", ""), *((side, _token(agent, side)) for side in ("left", "right"))]
-    async with EdgeProcess([agent.server], settings_of(seed)) as edge:
+    edge = EdgeProcess([agent.server], settings_of(seed))
+    async with Client() as client, edge:
         stage = Stage(seed, client, edge.http, [agent.http], history, token=agent.token or "")
         writers = [Writer(stage, part, ()) for part in parts]
         for writer in writers:
@@ -166,7 +168,6 @@ async def play_identities(agent: ConsulAgent, seed: str, seconds: float) -> Hist
 
         readers = [_reader(stage, f"reader {number}", questions, who) for number in range(6)]
         await _play(stage, [*(writer.run for writer in writers), *readers, direct], watchers)
-    await client.close()
     return history
 
 

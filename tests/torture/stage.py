@@ -8,7 +8,7 @@ import random
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import aiohttp
 
@@ -17,7 +17,7 @@ from tests.torture.history import History, Mode, Question, Read, Reply, Via
 PATIENCE: Final = 60.0
 """Seconds that a client waits: longer than the edge's own deadlines, which are to be seen."""
 
-DIRECT_PATIENCE: Final = 5.0
+DIRECT_PATIENCE: Final = 2.0
 """The same of clients of a server that may be frozen."""
 
 
@@ -31,8 +31,10 @@ class Client:
         # aiohttp would send a PUT again when a kept connection breaks.
         self._session._retry_connection = False
 
-    async def close(self) -> None:
-        """Close."""
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *details: object) -> None:
         await self._session.close()
 
     async def ask(
@@ -72,6 +74,9 @@ class Stage:
     history: History
     token: str = ""
     """Of those who write, and of those who look directly."""
+    is_quiet: bool = False
+    """Whether nothing is written through the edge: then it learns of changes by its watches alone,
+    and not from the writes that it sees itself."""
     curtain: asyncio.Event = field(default_factory=asyncio.Event)
     """Writers and readers end."""
     lights_out: asyncio.Event = field(default_factory=asyncio.Event)

@@ -48,6 +48,10 @@ OUTAGES: Final = (NoServer, LimitReached, ServerFailed, Unanswered)
 """What leaves a read without an answer, though another time it would have one."""
 
 
+class Unkept(Exception):
+    """Raised when a client cannot be held, for Consul's answer is none to keep."""
+
+
 class Gateway:
     """Answers reads from what is kept, or has it fetched."""
 
@@ -105,8 +109,9 @@ class Gateway:
             if ask.index:
                 return await self._block(line, ask, deliver)
             return await self._fetch(line, ask)
-        except TooLarge:
-            return await self._pass(forward, "size", ask, None)
+        except (TooLarge, Unkept) as error:
+            reason = "size" if isinstance(error, TooLarge) else "unproven"
+            return await self._pass(forward, reason, ask, None)
         finally:
             line.guests -= 1
             self._lines.tidy(line)
@@ -184,6 +189,9 @@ class Gateway:
         answer = Served(entry, "collapsed" if is_joined else "miss")
         if entry.status not in (200, 404) or self._holding.is_over(until):
             return answer
+        if entry.index <= ask.index and line.entry is None and not line.writes:
+            # Nothing is kept of such answers, so no watch would tell of the next one.
+            raise Unkept
         if entry.covers(ask.index):
             return await self._holding.park(line, ask.index, until, deliver)
         if ask.index > entry.index and self._was_told(line, ask.index):

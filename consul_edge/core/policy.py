@@ -256,6 +256,18 @@ def wakes_by_index(endpoint: Endpoint, entry: Entry) -> bool:
     return endpoint.name == "kv" and entry.status == 200
 
 
+def is_doubtful(endpoint: Endpoint, entry: Entry, before: Entry | None) -> bool:
+    """
+    Tell whether what a blocking query brought must be asked for again, without waiting.
+
+    Of a config entry that was deleted meanwhile Consul 1.8 repeats the last state, at the new
+    index: believed, it would be kept for as long as the next round waits.
+    """
+    if endpoint.name != "config" or before is None:
+        return False
+    return entry.index > before.index and entry.digest == before.digest
+
+
 def is_table_wide(endpoint: Endpoint) -> bool:
     """Tell whether its index moves with every change of a whole table (CONSUL.md A.1.1)."""
     return endpoint.name in _TABLE_WIDE or endpoint.treatment is Treatment.TTL

@@ -9,6 +9,7 @@ from consul_edge.core.errors import LimitReached, NoServer
 from tests.cache.making import KV, SERVICES, WEB, Edge, clock, play, settled, until
 
 NODES = "/v1/catalog/nodes"
+CONFIG = "/v1/config/service-defaults/web"
 LARGE = b"[" + b"1," * 2000 + b"1]"
 
 
@@ -394,6 +395,51 @@ def test_answer_grows_too_large_where_no_watch_has_room_parked_clients_are_told(
             await client
 
     play(scene, CACHE__MAX_ENTRY_BYTES="1KiB", poll_limit=0)
+
+
+# Not to be kept
+
+
+@pytest.mark.parametrize(
+    "header",
+    [("X-Consul-Knownleader", "false"), ("X-Consul-Effective-Consistency", "stale")],
+    ids=["no-leader-known", "stale-by-the-servers-setting"],
+)
+def test_answer_is_none_to_keep_a_blocking_query_is_consuls_to_hold(
+    header: tuple[str, str],
+) -> None:
+    """Nothing at the edge would wake its client: no watch goes on from such an answer."""
+
+    async def scene(edge: Edge) -> None:
+        said = (header,)
+        edge.consul.say(WEB, b"[1]", 5, headers=said)
+        client = edge.client(f"{WEB}?index=5")
+        await settled()
+        assert [one.is_poll for one in edge.consul.of(WEB)] == [False, True]
+        edge.consul.say(WEB, b"[2]", 6, headers=said)
+        found = await client
+        assert isinstance(found, Passed)
+        assert (found.reason, body_of(found)) == ("unproven", b"[2]")
+        assert (len(edge.cache.lines), len(edge.cache.watches)) == (0, 0)
+
+    play(scene)
+
+
+def test_config_entry_is_deleted_and_consul_repeats_it_the_watch_asks_again() -> None:
+    """Consul 1.8 ends the query with the old entry at the new index; nobody is told that."""
+
+    async def scene(edge: Edge) -> None:
+        edge.consul.say(CONFIG, b"{}", 5)
+        client = await edge.parks(f"{CONFIG}?index=5")
+        await settled()
+        repeated = edge.consul.gate(CONFIG)
+        edge.consul.say(CONFIG, b"{}", 6)
+        await repeated.reached.wait()
+        edge.consul.say(CONFIG, b"not found", 6, 404)
+        repeated.open()
+        assert body_of(await client) == b"not found"
+
+    play(scene)
 
 
 # Outages

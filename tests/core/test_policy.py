@@ -28,6 +28,7 @@ from consul_edge.core.policy import (
     cache_status,
     conclude,
     decide,
+    is_doubtful,
     is_table_wide,
     stand_in,
     wakes_by_index,
@@ -434,6 +435,28 @@ def test_error_is_never_kept(status: int, index: int, body: bytes, rule: Rule) -
     is_absence = status == 404 and rule.endpoint.name in ("kv", "config")
     if status != 200 and not is_absence:
         assert not isinstance(conclusion, Store | Confirm)
+
+
+CONFIG = "/v1/config/service-defaults/web"
+
+
+@pytest.mark.parametrize(
+    ("path", "entry", "before", "expected"),
+    [
+        (CONFIG, an_entry(b"[1]", 10), KNOWN, True),
+        (CONFIG, an_entry(b"[1]", 9), KNOWN, False),
+        (CONFIG, an_entry(b"[2]", 10), KNOWN, False),
+        (CONFIG, an_entry(b"[1]", 10, 404), KNOWN, False),
+        (CONFIG, an_entry(b"[1]", 10), None, False),
+        (KV, an_entry(b"[1]", 10), KNOWN, False),
+    ],
+    ids=["repeated", "same-index", "changed", "deleted", "first", "elsewhere"],
+)
+def test_config_entry_that_a_query_repeats_is_doubted(
+    path: str, entry: Entry, before: Entry | None, *, expected: bool
+) -> None:
+    """Consul 1.8 answers so when the entry was deleted."""
+    assert is_doubtful(find(path), entry, before) is expected
 
 
 @pytest.mark.parametrize(

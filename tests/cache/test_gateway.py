@@ -430,14 +430,17 @@ def test_config_entry_is_deleted_and_consul_repeats_it_the_watch_asks_again() ->
 
     async def scene(edge: Edge) -> None:
         edge.consul.say(CONFIG, b"{}", 5)
+        repeated = edge.consul.gate(f"{CONFIG}?index=")
         client = await edge.parks(f"{CONFIG}?index=5")
         await settled()
-        repeated = edge.consul.gate(CONFIG)
         edge.consul.say(CONFIG, b"{}", 6)
         await repeated.reached.wait()
         edge.consul.say(CONFIG, b"not found", 6, 404)
+        opened = clock()
         repeated.open()
         assert body_of(await client) == b"not found"
+        # Not when the next round has waited for nothing.
+        assert clock() - opened < 1.0
 
     play(scene)
 

@@ -121,6 +121,11 @@ class Watch:
                 _count("failed")
                 place.give()
                 await self._pause()
+            except Exception:
+                # The top of a background loop: a defect must not leave those who wait alone.
+                log.exception("watch failed", endpoint=self._line.key.endpoint.name)
+                place.give()
+                await self._pause()
             finally:
                 place.give()
 

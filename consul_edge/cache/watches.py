@@ -164,7 +164,8 @@ class Watches:
 
     def _goes_on(self, line: Line) -> bool:
         """Tell, at the end of a round, whether there will be another one."""
-        if line.waiters or line.is_warm:
+        # Those who were woken by this round are guests still, and will have read in a moment.
+        if line.waiters or line.guests or line.is_warm:
             return True
         if line.entry is None:
             return False

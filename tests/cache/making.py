@@ -125,6 +125,8 @@ class FakeConsul(Courier):
         self.leader_of_all = "10.0.0.1:8300"
         self.silent: set[str] = set()
         self.refusing: set[str] = set()
+        self.freed: Callable[[], None] = lambda: None
+        """Called in the moment when a poll's connection is free again."""
         self._said: dict[tuple[str, str], Said] = {}
         self._gates: list[Gate] = []
         self._changed = asyncio.Event()
@@ -185,6 +187,8 @@ class FakeConsul(Courier):
             await self._check(server)
         finally:
             lease.give()
+            if not question.is_short:
+                self.freed()
         return FakeAnswer(server, said)
 
     async def leader(self, server: Server) -> str | None:
@@ -240,17 +244,14 @@ class CountedSlots(Slots):
     """Remembers how many polls there ever were at once, abandoned ones included."""
 
     most = 0
+    most_short = 0
 
     def lease(self, *, poll: bool) -> Lease:
         """Look behind each new one."""
         lease = super().lease(poll=poll)
+        self.most_short = max(self.most_short, self.short)
         self.most = max(self.most, self.polls + self.abandoned)
         return lease
-
-    def charge(self, seconds: float) -> None:
-        """Look behind each abandoned one."""
-        super().charge(seconds)
-        self.most = max(self.most, self.polls + self.abandoned)
 
 
 class FakeUpstream(Upstream):
@@ -351,6 +352,7 @@ class Edge:
             await self.get(target, token=token)
         line = self.line(target, token=token)
         await until(lambda: line.round is not None and line.round.is_live(clock()))
+        await settled()
         return line
 
     def line(self, target: str, *, token: str = "") -> Line:

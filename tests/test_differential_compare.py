@@ -1,10 +1,12 @@
 """The judge of the differential test: it must find every difference that matters, and no other."""
 
+import gzip
 from dataclasses import replace
 
 import pytest
 
 from tests.differential.compare import Place, differences, misstatements
+from tests.differential.deliberate import UNCOMPRESSED_BYTES
 from tests.differential.rows import get
 from tests.wire import Answer
 
@@ -93,24 +95,98 @@ def test_volatile_values_are_compared_by_type_only() -> None:
     assert differences(row, left, answer(b'{"Coord": "x"}'), ONE, ONE) != []
 
 
-TOLD = {"X_Consul_Edge_Server": "a:1", "Cache_Status": "consul-edge; fwd=miss; collapsed"}
+PASSED = {"X_Consul_Edge_Server": "a:1", "Cache_Status": "consul-edge; fwd=bypass"}
+MISS = PASSED | {"Cache_Status": "consul-edge; fwd=miss; collapsed", "X_Cache": "MISS"}
+HIT = PASSED | {"Cache_Status": "consul-edge; hit; detail=ttl", "X_Cache": "HIT", "Age": "0"}
 
 
 @pytest.mark.parametrize(
-    "changed",
+    ("told", "changed"),
     [
-        {"X_Consul_Edge_Server": "b:1"},
-        {"Cache_Status": "other; hit"},
-        {"X_Cache": "STALE"},
-        {"X_Cache": "HIT"},
-        {"X_Cache": "MISS", "Age": "3"},
-        {"X_Cache": "HIT", "Age": "young"},
-        {"X_Consul_Edge_Stale": "3"},
+        (PASSED, {"X_Consul_Edge_Server": "b:1"}),
+        (PASSED, {"Cache_Status": "other; hit"}),
+        (PASSED, {"X_Cache": "STALE"}),
+        (PASSED, {"X_Cache": "HIT"}),
+        (PASSED, {"X_Consul_Edge_Stale": "3"}),
+        (MISS, {"X_Cache": "HIT", "Age": "0"}),
+        (MISS, {"Age": "3"}),
+        (HIT, {"X_Cache": "MISS"}),
+        (HIT, {"Age": "young"}),
     ],
-    ids=["server", "status", "cache", "hit-no-age", "miss-with-age", "age", "stale"],
+    ids=lambda value: "-".join((*value, *value.values())) if len(value) < 3 else "",
 )
-def test_edge_that_misstates_what_it_did_is_named(changed: dict[str, str]) -> None:
+def test_edge_that_misstates_what_it_did_is_named(
+    told: dict[str, str], changed: dict[str, str]
+) -> None:
     """Its own headers are compared with nothing, so they are checked by their rules."""
-    assert misstatements(answer(**TOLD), "a:1") == []
-    assert misstatements(answer(**TOLD | {"X_Cache": "HIT", "Age": "0"}), "a:1") == []
-    assert len(misstatements(answer(**TOLD | changed), "a:1")) == 1
+    assert misstatements(answer(**told), "a:1") == []
+    assert misstatements(answer(**told | changed), "a:1") != []
+
+
+CONTACT, CONSISTENCY = "X_Consul_Lastcontact", "X_Consul_Effective_Consistency"
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [
+        ({CONTACT: "0"}, HIT | {CONTACT: "7"}),
+        ({CONTACT: "3"}, HIT | {CONTACT: "2503", "Age": "2"}),
+        ({CONSISTENCY: "stale"}, HIT | {CONSISTENCY: "leader"}),
+        ({"Content_Encoding": "gzip"}, MISS),
+        ({"Content_Encoding": "gzip"}, HIT),
+    ],
+    ids=["young", "old", "stale", "small-miss", "small-hit"],
+)
+def test_header_that_a_cache_tells_otherwise_is_the_same(
+    theirs: dict[str, str], ours: dict[str, str]
+) -> None:
+    """What is old says so; what is better or simpler than was asked for may be."""
+    compressed = "Content_Encoding" in theirs
+    body = gzip.compress(answer().body) if compressed else answer().body
+
+    assert differences(ROW, answer(body, **theirs), answer(**ours), ONE, ONE) == []
+
+
+LIVE = HIT | {"Cache_Status": "consul-edge; hit; detail=live"}
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [
+        ({CONTACT: "0"}, PASSED | {CONTACT: "7"}),
+        ({CONTACT: "0"}, MISS | {CONTACT: "7"}),
+        ({CONTACT: "0"}, LIVE | {CONTACT: "7"}),
+        ({CONTACT: "0"}, HIT | {CONTACT: "2503"}),
+        ({CONTACT: "0"}, HIT | {CONTACT: "7", "Age": "2"}),
+        ({CONTACT: "0"}, HIT),
+        ({}, HIT | {CONTACT: "7"}),
+        ({CONSISTENCY: "leader"}, HIT | {CONSISTENCY: "stale"}),
+        ({CONSISTENCY: "stale"}, MISS | {CONSISTENCY: "leader"}),
+        ({CONSISTENCY: "stale"}, HIT),
+        ({"Content_Encoding": "gzip"}, PASSED),
+        ({}, HIT | {"Content_Encoding": "gzip"}),
+    ],
+    ids=[
+        *("passed", "fetched", "live", "older-than-age", "younger-than-age", "no-contact"),
+        *("contact-made-up", "worse", "not-asked-so", "no-consistency", "past-the-cache"),
+        "compressed-unasked",
+    ],
+)
+def test_header_that_a_cache_may_not_tell_otherwise_is_named(
+    theirs: dict[str, str], ours: dict[str, str]
+) -> None:
+    """Each such difference has its bounds."""
+    bodies = [
+        gzip.compress(answer().body) if "Content_Encoding" in told else answer().body
+        for told in (theirs, ours)
+    ]
+
+    assert differences(ROW, answer(bodies[0], **theirs), answer(bodies[1], **ours), ONE, ONE) != []
+
+
+def test_large_body_that_is_not_compressed_is_named() -> None:
+    """Only what fits a packet may stay as it is."""
+    large = b'[{"Key": "%s"}]' % (b"a" * UNCOMPRESSED_BYTES)
+    direct = answer(gzip.compress(large), Content_Encoding="gzip")
+
+    assert differences(ROW, direct, answer(large, **HIT), ONE, ONE) != []

@@ -1,7 +1,10 @@
 """Catalog, health and coordinates."""
 
+from dataclasses import replace
 from typing import Any, Final
 
+from consul_edge.core.endpoints import ENDPOINTS, Blocks, Treatment
+from tests.differential.deliberate import BEYOND
 from tests.differential.rows import Row, Scene, delete, get, not_empty, post, put, send
 
 
@@ -155,13 +158,28 @@ def blocking(endpoint: str, path: str, **more: Any) -> tuple[Row, ...]:
         get(endpoint, f"{path}?index=0&wait=5s", at_most=2.0, **more),
         get(endpoint, f"{path}?index=${{index}}&wait=250ms", at_least=HELD, **more),
         get(endpoint, f"{path}?wait=250ms&index=${{index}}&stale", at_least=HELD, **more),
-        get(endpoint, f"{path}?index=99999999&wait=250ms", at_least=HELD, **more),
+        *beyond(endpoint, path, **more),
         get(endpoint, f"{path}?index=${{index}}&wait=10", status=400),
         get(endpoint, f"{path}?index=1&wait=soon", status=400),
         get(endpoint, f"{path}?index=one&wait=1s", status=400),
         get(endpoint, f"{path}?index=-1", status=400),
         get(endpoint, f"{path}?index=1&wait=0s", at_most=2.0, **more),
     )
+
+
+COLLAPSED: Final = {
+    endpoint.name
+    for endpoint in ENDPOINTS
+    if endpoint.blocks is Blocks.INDEX
+    and (endpoint.name == "kv" or endpoint.treatment in (Treatment.WATCH, Treatment.TTL))
+}
+"""Endpoints whose blocking queries the edge answers for many clients at once."""
+
+
+def beyond(endpoint: str, path: str, **more: Any) -> tuple[Row, ...]:
+    """Wait for an index that Consul has not."""
+    held = get(endpoint, f"{path}?index={BEYOND}&wait=250ms", at_least=HELD, **more)
+    return (replace(held, deliberate="index-above"), held) if endpoint in COLLAPSED else (held,)
 
 
 WRITES: Final = (

@@ -112,6 +112,16 @@ GUILTY = {
             probes=[Probe(29.0, 29.5, True)],
         ),
     ),
+    "a stale answer that is older than its age, before servers that forgot it came back": (
+        "older than promised",
+        History(
+            [put("web-2", 1, 10), put("web-2", 2, 20)],
+            [read(WEB, web_reply("web-2#1", headers=STALE), 32)],
+            elections=[34.0],
+            probes=[Probe(29.0, 29.5, True), Probe(34.5, 34.6, True)],
+            blackouts=[(29.6, 33.0)],
+        ),
+    ),
     "a value that nobody wrote": (
         "never written",
         History(KEY_WRITES, [read(KEY, key_reply("a#3", BYPASS), 21)]),

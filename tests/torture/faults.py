@@ -37,7 +37,7 @@ LASTS: Final = {
     What.KILL_FOLLOWER: (0.5, 3.0),
     # Longer than the bound of what is live, and than a write waits for its answer.
     What.FREEZE_FOLLOWER: (6.0, 9.0),
-    What.KILL_ALL: (0.2, 1.5),
+    What.KILL_ALL: (0.2, 5.0),
 }
 """Seconds until a fault is undone."""
 

@@ -158,9 +158,9 @@ class Judge:
         of_all, of_edge = known.of_all, known.of_edge
         for turmoil in self._turmoils:
             before = -math.inf if turmoil.forgets else turmoil.lost
-            if turmoil.overlaps(of_all, read.ended):
+            if turmoil.excuses(of_all, read.ended):
                 of_all = min(of_all, before)
-            if turmoil.overlaps(of_edge, read.ended):
+            if turmoil.excuses(of_edge, read.ended):
                 of_edge = min(of_edge, before)
         return _Known(of_all, of_edge)
 

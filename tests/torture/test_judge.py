@@ -42,7 +42,7 @@ def test_turmoil_reaches_from_the_last_sign_of_a_leader_to_the_next_good_answer(
         probes=[Probe(9, 9.1, True), Probe(9.5, 11.5, False), Probe(11.7, 11.8, True)],
         elections=[11.6],
     )
-    assert turmoils(history) == [Turmoil(9.1 - APPLY_SECONDS, 11.8, forgets=False)]
+    assert turmoils(history) == [Turmoil(9.1 - APPLY_SECONDS, 11.6, 11.8, forgets=False)]
 
 
 def test_turmoil_without_an_end_lasts() -> None:

@@ -15,19 +15,29 @@ APPLY_SECONDS: Final = 2.0
 """How long before the end of a leader its successor may have applied the last it acknowledged:
 followers are told with its next heartbeat, ten a second."""
 
+CLOCK_SECONDS: Final = 0.3
+"""Between the clock of the servers' logs and that of the history, at most."""
+
 
 @dataclass(frozen=True, slots=True)
 class Turmoil:
     """From the last sign of one leader to the first good answer of the next."""
 
     lost: float
+    elected: float
     settled: float
     forgets: bool
     """Whether its successor had to learn everything anew from its log."""
 
     def overlaps(self, began: float, ended: float) -> bool:
-        """Tell whether anything between two moments may be its doing."""
+        """Tell whether between two moments there may have been nobody to answer."""
         return began <= self.settled and ended >= self.lost
+
+    def excuses(self, began: float, ended: float) -> bool:
+        """Tell whether what was learned between two moments may be what a new leader, not yet at
+        its work, has said: before its election nobody said anything.
+        """
+        return began <= self.settled and ended >= self.elected - CLOCK_SECONDS
 
 
 def turmoils(history: History) -> list[Turmoil]:
@@ -38,5 +48,5 @@ def turmoils(history: History) -> list[Turmoil]:
         lost = max((one.ended for one in served if one.ended < elected), default=-math.inf)
         settled = min((one.ended for one in served if one.began > elected), default=math.inf)
         forgets = any(began < elected and ended > lost for began, ended in history.blackouts)
-        found.append(Turmoil(lost - APPLY_SECONDS, settled, forgets))
+        found.append(Turmoil(lost - APPLY_SECONDS, elected, settled, forgets))
     return found

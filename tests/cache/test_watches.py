@@ -308,7 +308,8 @@ def test_watch_has_a_defect_it_is_tried_again_less_and_less_often(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """It takes nobody with it, does not go in circles, and when it is over there are news."""
-    whole, failures = Watch._watch_at, []
+    whole = Watch._watch_at
+    failures: list[float] = []
 
     async def broken(watch: Watch, *place: Any) -> bool:
         if len(failures) < 8:

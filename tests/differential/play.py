@@ -82,6 +82,8 @@ class Side:
 
             wait_until(nudged, f"the first byte of {target}")
             status, reason, answered = wire.read_head()
+            # Perhaps that was all that came: from now on nothing that is logged is missed.
+            exchange(self.where, "GET", "/v1/status/leader")
             return Answer(status, reason, answered, wire.read_chunk())
 
     def keep(self, row: Row, answer: Answer) -> None:

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import aiohttp
 from multidict import CIMultiDictProxy
+from yarl import URL
 
 from consul_edge.cache.cache import Cache
 from consul_edge.cache.line import Line
@@ -85,7 +86,7 @@ class Asker:
         data = json.dumps(body).encode() if isinstance(body, dict | list) else body
         request = self._session.request(
             method,
-            self._base + target,
+            URL(self._base + target, encoded=True),
             data=data,
             headers={"Accept-Encoding": "identity"} | told,
             timeout=_FOR_EVER,
@@ -170,9 +171,19 @@ class Place:
         await eventually(look, f"{target} live")
         return found[-1]
 
-    async def register(self, service: str, node: str = "", port: int = 80) -> None:
+    async def until_gone(self, target: str) -> None:
+        """Wait until nothing is kept for *target*."""
+
+        def is_gone() -> bool:
+            return all(line.entry is None for line in self.lines(target))
+
+        await eventually(is_gone, f"{target} dropped")
+
+    async def register(
+        self, service: str, node: str = "", port: int = 80, token: str = ""
+    ) -> None:
         """Register an instance at Consul itself, past the edge."""
-        await self.consul.put("/v1/catalog/register", instance(service, node, port))
+        await self.consul.put("/v1/catalog/register", instance(service, node, port), token)
 
 
 async def woken(poll: "asyncio.Task[Got]") -> Got:

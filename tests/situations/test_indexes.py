@@ -167,25 +167,25 @@ async def until_shown(place: Place, service: str) -> None:
     await eventually(look, f"{service} shown")
 
 
-async def test_streaming_backends_unknown_leader_is_no_lack_of_one() -> None:
+async def test_streaming_backends_unknown_leader_is_no_lack_of_one(standin_place: Place) -> None:
     """Streamed answers say ``KnownLeader: false`` for want of knowledge: they are kept (3)."""
-    standin = small(newer=True)
-    async with standin.running(), place_over(standin) as place:
-        await place.register("web")
-        streams = {
-            "X-Consul-Index": "12",
-            "X-Consul-Knownleader": "false",
-            "X-Consul-Lastcontact": "0",
-            "X-Consul-Query-Backend": "streaming",
-            "Content-Type": "application/json",
-        }
-        body = (await place.consul.get(WEB)).body
-        standin.faults.answer(200, body, streams, path=WEB, times=2)
-        assert (await place.edge.get(WEB)).headers["X-Consul-Knownleader"] == "false"
-        assert (await place.edge.get(WEB)).headers["X-Consul-Knownleader"] == "false"
-        live = await place.until_live(WEB)
-        assert live.headers["X-Consul-Query-Backend"]
-        assert not next(iter(place.house.rotation.servers)).is_out
+    place = standin_place
+    await place.register("web")
+    known = await place.until_live(WEB)
+    streams = {
+        "X-Consul-Index": "5000",
+        "X-Consul-Knownleader": "false",
+        "X-Consul-Lastcontact": "0",
+        "X-Consul-Query-Backend": "streaming",
+        "Content-Type": "application/json",
+    }
+    body = known.body.replace(b'"Port":80', b'"Port":8000')
+    place.standin.faults.answer(200, body, streams, path=f"{WEB}?index=", times=1)
+    await place.register("web", port=81)
+    await eventually(lambda: index(place) == 5000, "the streamed answer kept")
+    shown = await place.until_live(WEB)
+    assert (shown.body, shown.headers["X-Consul-Knownleader"]) == (body, "false")
+    assert not next(iter(place.house.rotation.servers)).is_out
 
 
 async def test_answer_without_a_leader_is_not_kept(standin_place: Place) -> None:
@@ -203,14 +203,17 @@ async def test_answer_without_a_leader_is_not_kept(standin_place: Place) -> None
     assert place.lines(WEB) == []
 
 
+@pytest.mark.parametrize("leader", ["false", "true"])
 @pytest.mark.parametrize("how", ["read", "watch"])
-async def test_error_with_an_index_is_not_believed(standin_place: Place, how: str) -> None:
+async def test_error_with_an_index_is_not_believed(
+    standin_place: Place, how: str, leader: str
+) -> None:
     """A 500 carries ``X-Consul-Index: 1``: no entry, no index comes of it (case 4)."""
     place = standin_place
     await place.register("web")
     meta = {
         "X-Consul-Index": "1",
-        "X-Consul-Knownleader": "false",
+        "X-Consul-Knownleader": leader,
         "X-Consul-Lastcontact": "0",
         "Content-Type": "text/plain; charset=utf-8",
     }

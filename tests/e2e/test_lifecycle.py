@@ -239,6 +239,7 @@ async def test_sigterm_is_logged_from_begin_to_end(own_edge: EdgeProcess) -> Non
     await gone(own_edge, send(own_edge))
     levels_and_events = [line.split()[1:3] for line in own_edge.log_lines()]
     assert levels_and_events == [
+        ["level=info", 'event="admin'],  # "admin token made", and where
         ["level=info", "event=serving"],
         ["level=info", "event=draining"],
         ["level=info", "event=stopped"],

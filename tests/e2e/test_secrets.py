@@ -38,6 +38,9 @@ TARGETS = [
     "/nothing",
     "/metrics",
     "/-/ready",
+    "/api/v1/admin/cache/proxy/info",
+    "/api/v1/admin/cache/proxy/flush",
+    "/api/v1/admin/cache/proxy/flush?key=/v1/kv/a",
 ]
 """Answered, refused, redirected, unknown."""
 

@@ -1,5 +1,7 @@
 """The token that is made when none is configured: where it is, and who can read it how long."""
 
+import contextlib
+import fcntl
 import os
 import stat
 import tempfile
@@ -62,6 +64,16 @@ def token_in(line: Mapping[str, Any]) -> str:
     return Path(line["file"]).read_text().strip()
 
 
+@contextlib.contextmanager
+def held(folder: Path) -> Iterator[int]:
+    """Open a folder."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
 def left_in(folder: Path) -> list[Path]:
     """List what there is."""
     return list(folder.iterdir())
@@ -97,6 +109,16 @@ def test_made_token_can_be_read_by_its_owner_alone(folder: Path) -> None:
         0o700,
     )
     one.remove()
+
+
+def test_made_token_is_passed_by_when_old_files_are_cleaned_up(folder: Path) -> None:
+    """Its folder is locked while the edge runs, which systemd-tmpfiles heeds."""
+    one, _ = make()
+    with held(only_file(folder).parent) as descriptor:
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        one.remove()
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def test_made_tokens_are_long_and_never_the_same() -> None:

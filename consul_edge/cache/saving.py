@@ -9,6 +9,7 @@ done in slices, writing in a thread.
 """
 
 import asyncio
+import itertools
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -94,21 +95,21 @@ class Saving:
 
     async def close(self) -> None:
         """Write the last one, once nothing changes any more."""
-        if self._path is not None and self._task is not None:
+        if self._task is not None:
             self._closing.set()
             self._hurry.set()
-            # Two at once would write to the same file.
             await self._task
-            await self._save(self._path)
 
     async def _run(self, path: Path) -> None:
-        count = 0
-        while not self._closing.is_set():
-            count += 1
+        # One after the other, the last one too: two would write to the same file.
+        for count in itertools.count(1):
             regular = backoff(count, first=FIRST_PAUSE, most=LONGEST_PAUSE)
             if await _is_set(self._hurry, within=max(regular, self._took * SPARE)):
                 await _is_set(self._closing, within=max(SOON, self._took))
+            is_last = self._closing.is_set()
             await self._save(path)
+            if is_last:
+                return
 
     async def _save(self, path: Path) -> None:
         """Write what is kept now, unless the file says so already."""

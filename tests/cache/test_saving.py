@@ -1,6 +1,7 @@
 """A restart during an outage still serves: what goes into the snapshot, and what comes back."""
 
 import asyncio
+import threading
 import time
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import AbstractAsyncContextManager
@@ -67,6 +68,7 @@ def often(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have one written, or tried, many times a second."""
     monkeypatch.setattr(saving, "FIRST_PAUSE", 0.02)
     monkeypatch.setattr(saving, "LONGEST_PAUSE", 0.02)
+    monkeypatch.setattr(saving, "SPARE", 1)
 
 
 def edge(standin: StandIn, path: Path, **settings: str) -> AbstractAsyncContextManager[House]:
@@ -90,6 +92,11 @@ def expose(path: Path) -> bytes:
     """Let everybody read a snapshot, and give its content."""
     path.chmod(0o644)
     return path.read_bytes()
+
+
+def forget(path: Path) -> None:
+    """Remove a snapshot."""
+    path.unlink(missing_ok=True)
 
 
 def stale(answer: Answer) -> int:
@@ -379,6 +386,8 @@ async def test_clock_that_went_back_makes_nothing_fresh(standin: StandIn, path: 
     age(path, -86400)
     await standin.refuse()
     async with edge(standin, path, CACHE__TTL="60s") as house:
+        (line,) = house.app[CACHE].lines
+        assert line.proved_at < asyncio.get_running_loop().time()
         assert 0 <= stale(await house.ask("GET", NODES)) < 60
 
 
@@ -425,6 +434,42 @@ async def test_larger_snapshot_than_there_is_room_for_keeps_what_was_used_last(
         assert {line.key.path for line in lines} == {SERVICES, "/v1/health/state/any"}
 
 
+async def test_snapshot_that_there_is_no_room_for_leaves_nothing_behind(
+    standin: StandIn, path: Path
+) -> None:
+    """No line without an entry remains of it."""
+    await filled(standin, path, NODES)
+    small = {"CACHE__MAX_BYTES": "1KiB", "CACHE__MAX_ENTRY_BYTES": "1KiB"}
+    async with edge(standin, path, **small) as house:
+        assert len(house.app[CACHE].lines) == 0
+
+
+@pytest.mark.usefixtures("often")
+async def test_change_while_a_snapshot_is_written_is_in_the_last(
+    standin: StandIn, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An edge that ends while it saves saves once more."""
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slowly(to: Path, head: Head, records: list[Record]) -> int:
+        begun.set()
+        go_on.wait(20)
+        return write(to, head, records)
+
+    close = saving.Saving.close
+
+    async def closing(self: saving.Saving) -> None:
+        asyncio.get_running_loop().call_soon(go_on.set)
+        await close(self)
+
+    monkeypatch.setattr(saving, "write", slowly)
+    monkeypatch.setattr(saving.Saving, "close", closing)
+    async with edge(standin, path) as house:
+        await eventually(begun.is_set, "writing")
+        await house.ask("GET", NODES)
+    assert told(path) == {NODES}
+
+
 @pytest.mark.usefixtures("often")
 async def test_failure_to_write_is_told_once_and_costs_no_read(
     standin: StandIn, tmp_path: Path
@@ -461,6 +506,7 @@ async def test_failure_to_write_is_told_once_and_costs_no_read(
     ]
 
 
+@pytest.mark.usefixtures("often")
 async def test_proof_of_a_watched_entry_goes_into_the_file(standin: StandIn, path: Path) -> None:
     """An entry that did not change for hours, and was proven all the time, is not hours old."""
     async with edge(standin, path) as house:
@@ -474,8 +520,9 @@ async def test_proof_of_a_watched_entry_goes_into_the_file(standin: StandIn, pat
 
         await eventually(lambda: is_live(line), "live")
         line.proved_at -= 3600
-    (record,) = read(path)[1]
-    assert record.age < 60
+        forget(path)
+        (record,) = await eventually(lambda: read(path)[1], "written")
+        assert record.age < 60
 
 
 async def test_snapshot_is_made_at_its_own_time(standin: StandIn, path: Path) -> None:

@@ -163,12 +163,19 @@ class Watch:
             and line.proved_at >= tenure.began_at
         )
 
-    async def _fill(self, server: Server) -> int:
-        """Ask without waiting; give the index to go on from, or 0 if there is none."""
+    async def _fill(self, server: Server, *, is_last: bool = False) -> int:
+        """
+        Ask without waiting; give the index to go on from, or 0 if there is none.
+
+        Args:
+            is_last: Whether to take the answer even if another server's seems to be newer.
+        """
         tools, line = self._tools, self._line
         ticket = tools.flights.ticket(line)
         asking = Round(self._rotation, server, tools.fetcher.question(line), 0)
         entry = await tools.fetcher.entry_of(line, await asking.answer())
+        if self._was_overtaken_at(server, ticket) and not is_last:
+            return await self._fill(server, is_last=True)
         return await self._settle(server, entry, ticket)
 
     async def _wait_for_change(self, server: Server, index: int, lease: Lease) -> _Change:
@@ -194,6 +201,7 @@ class Watch:
             if overtaken:
                 line.show(entry)
             doubtful = is_doubtful(line.key.endpoint, entry, line.entry)
+            doubtful |= self._was_overtaken_at(server, change.ticket)
             if overtaken or doubtful or entry.index < change.index:
                 _count("asked again")
                 return await self._fill(server)
@@ -201,11 +209,17 @@ class Watch:
         ticket = replace(change.ticket, true_at=change.came_at)
         return await self._settle(server, entry, ticket)
 
+    def _was_overtaken_at(self, server: Server, ticket: Ticket) -> bool:
+        """Whether another server's answer has been published since *ticket*."""
+        line = self._line
+        entry = line.entry
+        return ticket.version != line.version and entry is not None and entry.server != server.name
+
     async def _settle(self, server: Server, entry: Entry, ticket: Ticket) -> int:
         line = self._line
         if line.entry is not None and line.entry.server != server.name:
-            # Whatever overtook it: only from its own server's answer can a watch go on, and if
-            # that is the older one the next round says so at once.
+            # Only from its own server's answer can a watch go on: indexes are comparable only
+            # within one, and of two that differ a fetch begun later has the last word.
             ticket = replace(ticket, version=line.version)
         entry, is_kept = await self._tools.flights.settle(line, entry, ticket)
         if is_kept:

@@ -57,7 +57,8 @@ class EdgeProcess(Launched):
             {"listen": f"{self.address}:{PORT}", "consul": consul}, settings or {}
         )
         self._arguments = tuple(arguments)
-        self._env = dict(env or {})
+        # What it leaves behind when it is killed goes with its folder.
+        self._env = {"TMPDIR": str(self.folder)} | dict(env or {})
 
     def write_config(self) -> None:
         """Write ``.settings`` to the file that the process reads, at start and at SIGHUP."""

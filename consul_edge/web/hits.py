@@ -30,6 +30,9 @@ LARGE_BYTES: Final = 128 * 1024
 READY_BYTES: Final = 64 * 1024
 """Bodies up to this size are written without asking whether the client keeps up."""
 
+RENDERED: Final = 128
+"""Entries whose rendering is remembered, for a second at most: twice 8 MiB."""
+
 LEVEL: Final = 4
 """Of gzip: done once per entry, and sent perhaps a thousand times."""
 
@@ -50,6 +53,7 @@ class Hits:
     def __init__(self) -> None:
         """Begin with nothing compressed or rendered."""
         self._compressed: WeakKeyDictionary[Entry, bytes] = WeakKeyDictionary()
+        self._compressing: WeakKeyDictionary[Entry, asyncio.Task[bytes]] = WeakKeyDictionary()
         self._rendered: WeakKeyDictionary[Entry, dict[tuple[object, ...], bytes]]
         self._rendered = WeakKeyDictionary()
         self._second = 0
@@ -60,7 +64,7 @@ class Hits:
         entry = served.entry
         zipped = wants_gzip(request, entry)
         if zipped and entry not in self._compressed and len(entry.body) >= LARGE_BYTES:
-            self._compressed[entry] = await asyncio.to_thread(_compress, entry.body)
+            await self._compress_beside(entry)
         ready = self.write(request, served, zipped=zipped)
         if ready is not None:
             return ready
@@ -93,7 +97,7 @@ class Hits:
 
     def _render(self, served: Served, *, zipped: bool) -> bytes:
         now = int(time.time())
-        if now != self._second:
+        if now != self._second or len(self._rendered) >= RENDERED:
             self._second, self._date = now, formatdate(now, usegmt=True)
             self._rendered.clear()
         forms = self._rendered.setdefault(served.entry, {})
@@ -109,7 +113,9 @@ class Hits:
                 lines.append("Content-Encoding: gzip")
             lines += [f"Content-Length: {len(body)}", f"Date: {self._date}", "", ""]
             raw = "\r\n".join(lines).encode("utf-8", "surrogateescape") + body
-            forms[form] = raw
+            if served.is_live:
+                # What is not has another contact each millisecond: nobody else gets the same.
+                forms[form] = raw
         return raw
 
     def _headers(self, served: Served) -> Pairs:
@@ -128,6 +134,14 @@ class Hits:
         pairs.append(("X-Consul-Edge-Server", entry.server))
         pairs.append(("Cache-Status", cache_status(served.status)))
         return pairs
+
+    async def _compress_beside(self, entry: Entry) -> None:
+        """Compress outside the event loop, once for everybody who waits for it."""
+        task = self._compressing.get(entry)
+        if task is None:
+            task = asyncio.create_task(asyncio.to_thread(_compress, entry.body))
+            self._compressing[entry] = task
+        self._compressed[entry] = await asyncio.shield(task)
 
     def _compress(self, entry: Entry) -> bytes:
         body = self._compressed.get(entry)
@@ -167,11 +181,13 @@ def accepts_gzip(accepted: str) -> bool:
     >>> [accepts_gzip(text) for text in ("gzip, deflate", "", "gzip;q=0", "*", "br")]
     [True, False, False, True, False]
     """
+    weights: dict[str, str] = {}
     for part in accepted.lower().split(","):
-        coding, _, weight = part.strip().partition(";")
-        if coding.strip() in ("gzip", "*"):
-            return weight.replace(" ", "") not in ("q=0", "q=0.0", "q=0.00", "q=0.000")
-    return False
+        coding, _, weight = part.partition(";")
+        weights[coding.strip()] = weight.replace(" ", "")
+    # What is said of gzip goes before what is said of all others.
+    weight = weights.get("gzip", weights.get("*", "q=0"))
+    return weight not in ("q=0", "q=0.0", "q=0.00", "q=0.000")
 
 
 def _compress(body: bytes) -> bytes:

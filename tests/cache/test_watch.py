@@ -270,6 +270,30 @@ def test_round_is_overtaken_by_a_newer_fetch_the_newer_answer_stays() -> None:
     play(scene)
 
 
+def test_round_is_overtaken_by_a_newer_fetch_elsewhere_its_server_is_asked_again() -> None:
+    """Neither goes the index back for readers, nor waits the watch for another server's."""
+
+    async def scene(edge: Edge) -> None:
+        await heard(edge)
+        edge.consul.say(WEB, b"[1]", 5)
+        slots_of(edge).lease(poll=True)
+        line = await edge.watched(WEB)
+        gate = edge.consul.gate(f"{WEB}?index=5")
+        await until(lambda: len(edge.consul.of(WEB, polls=True)) == 2)
+        edge.consul.say(WEB, b"[2]", 6)
+        await gate.reached.wait()
+        edge.consul.say(WEB, b"[3]", 7)
+        await edge.cache._flights.fetch(line)
+        before = line.version
+        gate.open()
+        await settled()
+        assert (body_of(line), line.version) == (b"[3]", before + 1)
+        asked = [(one.server, one.target) for one in edge.consul.asked[-2:]]
+        assert asked == [("b", WEB), ("b", f"{WEB}?index=7&wait=30s")]
+
+    play(scene, "ab")
+
+
 def test_permission_is_denied_the_watch_ends() -> None:
     """And does not ask for what it may not see again and again."""
 

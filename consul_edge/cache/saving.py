@@ -41,7 +41,7 @@ SOON: Final = 0.5
 SPARE: Final = 20
 """How much longer than the last snapshot took the pause after it is at least."""
 
-SLICE: Final = 200
+SLICE: Final = 50
 """Entries that are looked at before others have their turn."""
 
 
@@ -146,7 +146,7 @@ class Saving:
     async def _take(self, now: float) -> tuple[list[Record], int]:
         """List what is kept, what is used least first, and condense it to a number."""
         records: list[Record] = []
-        marks: list[tuple[str, int, float]] = []
+        state = 0
         for place, name in enumerate(self._lines.store, start=1):
             if place % SLICE == 0:
                 await asyncio.sleep(0)
@@ -154,8 +154,8 @@ class Saving:
             record = _record(line, now) if line is not None else None
             if line is not None and record is not None:
                 records.append(record)
-                marks.append((name, line.version, round(now - record.age, 3)))
-        return records, hash(tuple(marks))
+                state = hash((state, name, line.version, round(now - record.age, 3)))
+        return records, state
 
     async def _restore(self, path: Path) -> None:
         try:

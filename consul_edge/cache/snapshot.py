@@ -39,7 +39,7 @@ class Refused(Exception):
     """Raised when a snapshot is not to be believed; its text says why."""
 
 
-class Record(msgspec.Struct, array_like=True, frozen=True, kw_only=True):
+class Record(msgspec.Struct, array_like=True, frozen=True, kw_only=True, gc=False):
     """One kept answer, and for which question of whom."""
 
     endpoint: str

@@ -174,16 +174,16 @@ class Watcher:
         """What the last answer said."""
 
     async def run(self) -> None:
-        """Watch until the lights go out."""
+        """Watch until cancelled."""
         chance = self._stage.chance(self.name)
         index = 0
-        while not self._stage.lights_out.is_set():
+        while True:
             read = await self._stage.read(
                 self.name,
                 self.question,
                 Mode.DEFAULT,
                 index=index,
-                wait=f"{chance.randint(2, 5)}s",
+                wait=chance.choice(("2s", "5s", "15s")),
                 as_who=self.as_who,
             )
             values = said(read.question, read.reply)
@@ -196,8 +196,8 @@ class Watcher:
 
 
 async def probe(stage: Stage, server: str) -> None:
-    """Ask one server directly, all the time, whether it has a leader who can serve."""
-    while not stage.lights_out.is_set():
+    """Ask one server directly, until cancelled, whether it has a leader who can serve."""
+    while True:
         began = time.monotonic()
         url = f"{server}/v1/kv/probe?consistent"
         reply = await stage.client.ask("GET", url, token=stage.token, patience=2.0)

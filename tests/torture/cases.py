@@ -194,15 +194,23 @@ GUILTY = {
         "without an index",
         History(KEY_WRITES, [read(KEY, key_reply("a#2", BYPASS, index=0), 21)]),
     ),
-    "an index that goes back in a plain failover": (
+    "an index that goes back": (
         "index went back",
         History(
             KEY_WRITES,
             [
                 replace(read(KEY, key_reply("a#2", BYPASS, index=index), at), reader="watcher 1")
-                for at, index in ((21, 9), (22, 8))
+                for at, index in ((21, 9), (29, 8))
             ],
-            elections=[21.5],
+            elections=[24.5],
+            probes=PEACE,
+        ),
+    ),
+    "a watcher that is held for long after a change": (
+        "woken too late",
+        History(
+            KEY_WRITES,
+            [replace(read(KEY, key_reply("a#2", BYPASS, index=9), 15), ended=29.0, index=8)],
             probes=PEACE,
         ),
     ),
@@ -284,6 +292,39 @@ INNOCENT = {
         elections=[31.0],
         probes=PEACE,
         blackouts=[(30.2, 30.8)],
+    ),
+    "a watcher that is held in an election": History(
+        KEY_WRITES,
+        [replace(read(KEY, key_reply("a#2", BYPASS, index=9), 15), ended=29.0, index=8)],
+        elections=[22.0],
+        probes=PEACE,
+    ),
+    "a watcher that is held while others' data changes": History(
+        KEY_WRITES,
+        [
+            replace(
+                read(KEY, Reply(404, BYPASS | {"x-consul-index": "8"}), 15),
+                ended=29.0,
+                index=8,
+                identity="left",
+            )
+        ],
+        probes=PEACE,
+        rights={"left": frozenset()},
+    ),
+    "a watcher that is held while nothing changes": History(
+        KEY_WRITES,
+        [replace(read(KEY, key_reply("a#2", BYPASS, index=9), 21), ended=41.0, index=9)],
+        probes=PEACE,
+    ),
+    "an index that goes back with a new leader that has not applied the last writes": History(
+        KEY_WRITES,
+        [
+            replace(read(KEY, key_reply("a#2", BYPASS, index=index), at), reader="watcher 1")
+            for at, index in ((21, 9), (22, 8))
+        ],
+        elections=[21.5],
+        probes=PEACE,
     ),
     "an error of Consul's own": History(KEY_WRITES, [read(KEY, Reply(403), 31)]),
 }

@@ -13,12 +13,12 @@ Rule 3: a write that ended in an error may take effect at any time after it bega
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from tests.torture.history import (
-    ANY,
     History,
+    Kind,
     Mode,
     Outcome,
     Read,
@@ -26,6 +26,7 @@ from tests.torture.history import (
     Write,
     said,
 )
+from tests.torture.subjects import Known, Subject
 from tests.torture.turmoil import turmoils
 
 LIVE_SECONDS: Final = 3.0
@@ -41,6 +42,10 @@ ROUNDING_SECONDS: Final = 1.0
 FLIGHT_SECONDS: Final = 6.0
 """How long before the first of its readers a shared fetch may have been answered: a server frozen
 in the middle of it is found out after 3 s (DESIGN.md section 4), and this is a loaded machine."""
+
+WAKE_SECONDS: Final = 8.0
+"""Until a client that waits is woken by a change: the server whose watch would have told may have
+fallen silent, which is seen after 3 s, and another has to be asked."""
 
 HEALED_SECONDS: Final = 6.0
 """After the return of the servers in which the edge may still believe them lost: its heartbeat
@@ -59,62 +64,6 @@ class Violation:
         return f"[{self.rule}] {self.text}"
 
 
-@dataclass(slots=True)
-class _Subject:
-    """The writes of one subject, in the order of its one writer."""
-
-    writes: list[Write] = field(default_factory=list)
-    places: dict[str | None, list[int]] = field(default_factory=dict)
-    """Of the writes of each value that may have been done."""
-
-    def add(self, write: Write) -> None:
-        """Take the next write."""
-        if write.outcome is not Outcome.REFUSED:
-            for value in (write.value, *(() if write.value is None else (ANY,))):
-                self.places.setdefault(value, []).append(len(self.writes))
-        self.writes.append(write)
-
-    def could_be(self, value: str | None, read: Read, known: "_Known") -> bool:
-        """Tell whether *value* is what some write, not yet replaced by a known one, left."""
-        newest = self._newest(known)
-        if value is None and newest < 0:
-            return True
-        for place in self.places.get(value, ()):
-            write = self.writes[place]
-            # A conditional write cannot come late: what was written since forbids it.
-            floats = write.outcome is Outcome.UNKNOWN and not write.is_conditional
-            if (place >= newest or floats) and write.began <= read.ended:
-                return True
-        return False
-
-    def was_written(self, value: str | None, until: float) -> bool:
-        """Tell whether *value* can have come from any write at all."""
-        places = self.places.get(value, ())
-        return value is None or any(self.writes[place].began <= until for place in places)
-
-    def newest_known(self, known: "_Known") -> Write | None:
-        """Give the newest write that a read had to show."""
-        newest = self._newest(known)
-        return self.writes[newest] if newest >= 0 else None
-
-    def _newest(self, known: "_Known") -> int:
-        for place in range(len(self.writes) - 1, -1, -1):
-            write = self.writes[place]
-            since = known.of_edge if write.via is Via.EDGE else known.of_all
-            if write.outcome is Outcome.DONE and write.ended < since:
-                return place
-        return -1
-
-
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """The moments before whose last acknowledged writes a read may show nothing."""
-
-    of_all: float
-    of_edge: float
-    """For writes through the edge, which the edge itself has seen (promise 5)."""
-
-
 class Judge:
     """Goes through one history."""
 
@@ -122,9 +71,9 @@ class Judge:
         """Sort out what the rules need."""
         self._history = history
         self._turmoils = turmoils(history)
-        self._subjects: dict[str, _Subject] = {}
+        self._subjects: dict[str, Subject] = {}
         for write in sorted(history.writes, key=lambda write: write.began):
-            self._subjects.setdefault(write.subject, _Subject()).add(write)
+            self._subjects.setdefault(write.subject, Subject()).add(write)
 
     def violations(self) -> list[Violation]:
         """List every broken promise, in the order of time."""
@@ -141,7 +90,7 @@ class Judge:
     def _judge_values(self, read: Read, values: Mapping[str, str | None]) -> Iterator[Violation]:
         known = self._known_by(read)
         for name, value in values.items():
-            subject = self._subjects.get(name, _Subject())
+            subject = self._subjects.get(name, Subject())
             if not self._history.may_read(read.identity, name):
                 if value is not None:
                     yield _of(read, "another identity's data", f"{name} = {value!r}")
@@ -151,7 +100,7 @@ class Judge:
                 newer = subject.newest_known(known)
                 yield _of(read, "older than promised", f"{name} = {value!r}, but {_told(newer)}")
 
-    def _known_by(self, read: Read) -> _Known:
+    def _known_by(self, read: Read) -> Known:
         known = self._known_in_peace(read)
         if read.mode is Mode.CONSISTENT:
             return known
@@ -162,27 +111,27 @@ class Judge:
                 of_all = min(of_all, before)
             if turmoil.excuses(of_edge, read.ended):
                 of_edge = min(of_edge, before)
-        return _Known(of_all, of_edge)
+        return Known(of_all, of_edge)
 
-    def _known_in_peace(self, read: Read) -> _Known:
+    def _known_in_peace(self, read: Read) -> Known:
         reply = read.reply
         if read.via is Via.DIRECT or read.mode is Mode.CONSISTENT:
-            return _Known(read.began, read.began)
+            return Known(read.began, read.began)
         if reply.is_hit:
             proven = read.ended - reply.age - ROUNDING_SECONDS - LAG_SECONDS
             sees_own = read.mode is Mode.DEFAULT and not reply.is_stale
-            return _Known(proven, read.began if sees_own else proven)
+            return Known(proven, read.began if sees_own else proven)
         if read.mode is Mode.STALE:
             # Any server may have answered: it proves nothing (CONSUL.md 0).
-            return _Known(-math.inf, -math.inf)
+            return Known(-math.inf, -math.inf)
         flown = read.began - FLIGHT_SECONDS if reply.is_collapsed else read.began
-        return _Known(flown, read.began)
+        return Known(flown, read.began)
 
     def marks_honest(self) -> Iterator[Violation]:
         """What is kept answers only where it may, and says truly what it is worth."""
         for read in self._through_edge():
             reply = read.reply
-            if reply.is_stale and not self._is_outage(read, HEALED_SECONDS):
+            if reply.is_stale and not self._is_turmoil(read.began - HEALED_SECONDS, read.ended):
                 yield _of(read, "stale without an outage", "some server could answer all the time")
             is_locks = "/v1/kv/" in read.question.target and read.mode is Mode.DEFAULT
             must_pass = is_locks and not (read.question.is_kept or read.index)
@@ -196,15 +145,14 @@ class Judge:
     def reads_answered(self) -> Iterator[Violation]:
         """While a quorum stands, no read fails (DESIGN.md section 6)."""
         for read in self._through_edge():
-            if read.reply.status in (0, 500, 502, 503, 504) and not self._is_outage(read):
+            if read.reply.status in (0, 500, 502, 503, 504) and not self._is_turmoil(
+                read.began, read.ended
+            ):
                 text = read.reply.body[:200].decode(errors="replace")
                 yield _of(read, "failed without an outage", text)
 
-    def _is_outage(self, read: Read, healing: float = 0.0) -> bool:
-        return any(one.overlaps(read.began - healing, read.ended) for one in self._turmoils)
-
     def indexes_sound(self) -> Iterator[Violation]:
-        """Every 200 has an index above 0, and no watcher's goes back but when Consul lost data."""
+        """Every 200 has an index above 0, and no watcher's goes back in peace."""
         reached: dict[str, Read] = {}
         for read in self._through_edge():
             if said(read.question, read.reply) is None:
@@ -216,12 +164,27 @@ class Judge:
             before = reached.get(read.reader)
             reached[read.reader] = read
             if before is not None and read.reply.index < before.reply.index:
-                began = before.began - HEALED_SECONDS
-                if not any(
-                    one.forgets and one.overlaps(began, read.ended) for one in self._turmoils
-                ):
+                # What a leader not yet at its work has said may have been kept for a moment.
+                learned = read.ended - LAG_SECONDS
+                if not any(one.excuses(learned, read.ended) for one in self._turmoils):
                     text = f"{before.reply.index} -> {read.reply.index}, after {before}"
                     yield _of(read, "index went back", text)
+
+    def watchers_woken(self) -> Iterator[Violation]:
+        """Nobody is held while there is news of what he watches."""
+        for read in self._through_edge():
+            # Of keys and names alone most writes are no news.
+            is_told = read.question.kind not in (Kind.KEYS, Kind.SERVICES)
+            if not (read.index and is_told and read.ended - read.began > WAKE_SECONDS):
+                continue
+            for name in read.question.scope:
+                if not self._history.may_read(read.identity, name):
+                    continue
+                for write in self._subjects.get(name, Subject()).changes_since(read.began):
+                    due = write.ended + WAKE_SECONDS
+                    if due < read.ended and not self._is_turmoil(write.began, due):
+                        yield _of(read, "woken too late", f"{name}: {_told(write)}")
+                        break
 
     def writes_acted_on_once(self) -> Iterator[Violation]:
         """No request made two things, and none that was acknowledged made nothing."""
@@ -259,6 +222,9 @@ class Judge:
                 )
                 yield Violation("left behind", math.inf, text)
 
+    def _is_turmoil(self, began: float, ended: float) -> bool:
+        return any(one.overlaps(began, ended) for one in self._turmoils)
+
     def _through_edge(self) -> Iterable[Read]:
         return (read for read in self._history.reads if read.via is Via.EDGE)
 
@@ -270,6 +236,7 @@ RULES: Final[tuple[Callable[[Judge], Iterator[Violation]], ...]] = (
     Judge.indexes_sound,
     Judge.writes_acted_on_once,
     Judge.refusals_meant,
+    Judge.watchers_woken,
     Judge.watchers_arrived,
 )
 

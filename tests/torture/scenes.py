@@ -186,8 +186,7 @@ async def _play(stage: Stage, actors: Sequence[Act], watchers: Sequence[Watcher]
         with suppress(TooLateError):
             _: bool = await eventually(have_arrived, "watchers arrived", ARRIVAL_SECONDS)
         stage.history.lasts = await _lasts(stage, watchers)
-        stage.lights_out.set()
-        await watching
+        watching.cancel()
 
 
 async def _lasts(stage: Stage, watchers: Sequence[Watcher]) -> list[Last]:

@@ -78,9 +78,7 @@ class Stage:
     """Whether nothing is written through the edge: then it learns of changes by its watches alone,
     and not from the writes that it sees itself."""
     curtain: asyncio.Event = field(default_factory=asyncio.Event)
-    """Writers and readers end."""
-    lights_out: asyncio.Event = field(default_factory=asyncio.Event)
-    """Watchers end, too."""
+    """Writers and readers end; watchers still have to see what was written last."""
 
     def chance(self, name: str) -> random.Random:
         """Give an actor its own dice."""

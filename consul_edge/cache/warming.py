@@ -97,7 +97,9 @@ class Warming:
             if not _is_watchable(line.rule):
                 continue
             if line.is_watched:
-                self._cold.discard(line)
+                # One that is being tried may be refused again, and was told of already.
+                if line.name in self._lines.store:
+                    self._cold.discard(line)
                 continue
             if line not in self._cold:
                 log.warning("warm target is not watched", target=redacted(line.key.target))

@@ -173,7 +173,8 @@ async def test_warm_target_denied_is_not_asked_for_again_at_once(guarded: StandI
 @pytest.mark.usefixtures("often")
 async def test_warm_target_denied_becomes_live_once_it_is_granted(guarded: StandIn) -> None:
     """It is not forgotten, and the log says that it is missing: once."""
-    fault = guarded.faults.answer(403, "Permission denied", path=NODES)
+    # Some looks fall into the time that a refusal takes.
+    fault = guarded.faults.answer(403, "Permission denied", path=NODES, delay=0.05)
     with capture_logs() as logged:
         settings = {"CACHE__WARM": NODES, "CONSUL__TOKEN": OWN}
         async with edge_over(guarded.base_url, **settings) as house:

@@ -75,6 +75,8 @@ class Line:
     own: Touched = field(default_factory=Touched)
     version: int = 0
     """Counts what was published."""
+    digest: bytes = b""
+    """Of what was published last, kept or dropped since: those who wait have it."""
     kept_generation: int = -1
     """Of the entry."""
     is_restored: bool = False
@@ -159,7 +161,7 @@ class Line:
         Make *entry* what is answered from now on, and wake whom it is news for.
 
         Returns:
-            The entry with the interval of indexes that it covers.
+            The entry with the indexes that it covers.
         """
         before = self.entry
         entry = entry.following(before, wakes=wakes_by_index(self.key.endpoint, entry))
@@ -170,9 +172,12 @@ class Line:
         self.kept_generation = self.generation
         self.is_restored = False
         self.proved_at = proved_at
-        if before is None or (before.index, before.digest) != (entry.index, entry.digest):
+        # Rights narrow at the same index: whoever waits then has a body that is no more.
+        is_other = self.digest not in (b"", entry.digest)
+        self.digest = entry.digest
+        if is_other or before is None or before.index != entry.index:
             news = Served(entry, "held")
-            for waiter in [one for one in self.waiters if not entry.covers(one.index)]:
+            for waiter in [one for one in self.waiters if is_other or not entry.covers(one.index)]:
                 self._release(waiter, news)
         return entry
 
@@ -193,8 +198,9 @@ class Line:
         wakes = wakes_by_index(self.key.endpoint, entry)
         entry = entry.following(self.entry, wakes=wakes)
         news = Served(entry, "held")
-        for waiter in [one for one in self.waiters if one.index < entry.since]:
-            self._release(waiter, news)
+        for waiter in list(self.waiters):
+            if waiter.index < entry.index and not entry.covers(waiter.index):
+                self._release(waiter, news)
 
     def release_all(self) -> None:
         """Have everyone who waits look again."""

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from tests.situations.place import Place, place_over, small
+from tests.situations.place import Place, place_over, small, woken
 
 NODES = "/v1/catalog/nodes"
 NEAR = "/v1/health/service/web"
@@ -155,5 +155,39 @@ async def test_permission_denied_drops_that_key_only() -> None:
         await place.register("web", token="one")
         await place.until_gone(NEAR)
         assert (await place.edge.get(NEAR, "one")).status == 403
-        assert (await place.edge.get(NODES, "one")).status == 200
-        assert place.lines(NODES)[0].entry is not None
+        assert (await place.edge.get(NODES, "one")).is_live
+
+
+@pytest.mark.parametrize("is_dropped", [False, True])
+async def test_body_changes_at_the_same_index_and_who_waits_is_told(
+    standin_place: Place, is_dropped: bool
+) -> None:
+    """As rights narrow in silence: also when what was kept was flushed in between (section 0)."""
+    place = standin_place
+    await place.register("web")
+    known = await place.until_live(NEAR)
+    poll = place.edge.begin(f"{NEAR}?index={known.index}&wait=300s")
+    await place.until_parked(NEAR)
+    place.standin.faults.narrow(path=NEAR)
+    if is_dropped:
+        place.cache.flush(place.lines(NEAR), "admin")
+    else:
+        await place.edge.put("/v1/catalog/deregister", {"Node": "nobody"})
+    await place.edge.get(NEAR)
+    got = await woken(poll)
+    assert (got.body, got.index) == (b"[]", known.index)
+
+
+async def test_same_body_after_a_flush_wakes_nobody(standin_place: Place) -> None:
+    """A flush never closes a client's long poll: it goes on for what it has."""
+    place = standin_place
+    await place.register("web")
+    known = await place.until_live(NEAR)
+    poll = place.edge.begin(f"{NEAR}?index={known.index}&wait=300s")
+    await place.until_parked(NEAR)
+    place.cache.flush(place.lines(NEAR), "admin")
+    assert (await place.edge.get(NEAR)).index == known.index
+    await place.until_live(NEAR)
+    assert not poll.done()
+    await place.register("web", port=81)
+    assert (await woken(poll)).index > known.index

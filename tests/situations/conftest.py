@@ -4,9 +4,21 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from tests.consul import ConsulAgent
+from tests.consul import MASTER_TOKEN, ConsulAgent
 from tests.peers import require
 from tests.situations.place import Backing, Place, place_over, small
+
+_FORGETFUL = f"""
+acl {{
+  enabled = true
+  default_policy = "deny"
+  tokens {{ master = "{MASTER_TOKEN}", agent = "{MASTER_TOKEN}" }}
+  token_ttl = "1s"
+  policy_ttl = "1s"
+  role_ttl = "1s"
+}}
+"""
+"""Deny by default, and believe for a second what is known of a token, instead of for 30 s."""
 
 REAL = pytest.param("real", marks=pytest.mark.real)
 
@@ -41,6 +53,7 @@ async def standin_place() -> AsyncIterator[Place]:
 def acl_agent() -> Iterator[ConsulAgent]:
     """Give a real agent that denies by default; it believes what it knows of tokens for 1 s."""
     require("consul")
-    hcl = 'acl { token_ttl = "1s", policy_ttl = "1s", role_ttl = "1s" }'
-    with ConsulAgent("agent-acl", acl=True, hcl=hcl) as agent:
+    prepared = ConsulAgent("agent-acl", hcl=_FORGETFUL)
+    prepared.token = MASTER_TOKEN
+    with prepared as agent:
         yield agent

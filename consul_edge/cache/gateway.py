@@ -182,9 +182,12 @@ class Gateway:
             entry, is_joined = await self._fetch_newer(line, ask.index)
         except OUTAGES as error:
             kept = line.kept(self._now())
-            if kept is None or not kept.entry.covers(ask.index) or self._holding.is_over(until):
+            is_news = kept is None or (
+                ask.index < kept.entry.index and not kept.entry.covers(ask.index)
+            )
+            if is_news or self._holding.is_over(until):
                 return self._answer_in_outage(line, ask, error)
-            # What it has is the best that there is: it waits for better times.
+            # What it has is the best that there is, or newer: it waits for better times.
             return await self._holding.park(line, ask.index, until, deliver)
         answer = Served(entry, "collapsed" if is_joined else "miss")
         if entry.status not in (200, 404) or self._holding.is_over(until):

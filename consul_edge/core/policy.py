@@ -157,6 +157,9 @@ def stand_in(ask: Ask, rule: Rule, kept: Kept | None) -> bool:
     asked_for_stale = ask.mode is Mode.STALE and (rule.is_kept or rule.is_held)
     if not (rule.may_outlive_consul or asked_for_stale):
         return False
+    if ask.index > kept.entry.index:
+        # The client has seen newer: an error lets it keep that, an old answer takes it back.
+        return False
     bounds = [rule.stale_if_error]
     if ask.stale_if_error is not None:
         bounds.append(ask.stale_if_error)

@@ -572,6 +572,22 @@ def test_wait_ends_in_an_outage_the_client_gets_what_it_has_marked_stale() -> No
     play(scene)
 
 
+def test_client_has_newer_than_is_kept_an_outage_never_takes_it_back() -> None:
+    """It was answered during a write, of which nothing is kept: it holds, and then sees an error."""
+
+    async def scene(edge: Edge) -> None:
+        edge.consul.say(WEB, b"[1]", 5)
+        await edge.kept(WEB)
+        edge.consul.refusing.add("a")
+        began = clock()
+        client = await edge.parks(f"{WEB}?index=6&wait=30s")
+        with pytest.raises(NoServer):
+            await client
+        assert clock() - began >= 30.0
+
+    play(scene)
+
+
 def test_everything_is_over_nothing_is_left() -> None:
     """No line but those with an entry, no flight, no watch, no waiter, no timer."""
 

@@ -282,6 +282,7 @@ STANDS = [
     ("catalog", a_rule(), DEFAULT, 60.0, True),
     ("catalog-too-old", a_rule(), DEFAULT, 60.1, False),
     ("catalog-blocking", a_rule(), Ask(index=9), 60.0, True),
+    ("catalog-client-has-newer", a_rule(), Ask(index=10), 0.0, False),
     ("catalog-strict", a_rule(is_strict=True), DEFAULT, 60.0, True),
     ("catalog-consistent", a_rule(), CONSISTENT, 0.0, False),
     ("catalog-no-cache", a_rule(), NO_CACHE, 0.0, False),

@@ -41,6 +41,20 @@ class EdgeProtocol(web.RequestHandler):
             loop = asyncio.get_running_loop()
             self._head_timer = loop.call_later(HEAD_SECONDS, self._head_is_late)
 
+    async def shutdown(
+        self,
+        timeout: float | None = 15.0,  # noqa: ASYNC109 - aiohttp's, which calls it so
+    ) -> None:
+        """
+        Close when the request under way is answered, and at once if there is none.
+
+        aiohttp asks each connection to close, and then waits for it; one that came in the very
+        moment of the first is deaf to it, and would wait for a request instead.
+        """
+        if not self._request_in_progress:
+            self.close()
+        await super().shutdown(timeout)
+
     def connection_lost(self, exc: BaseException | None) -> None:
         """Forget the connection."""
         self._stop_head_timer()

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -273,7 +273,7 @@ async def test_what_wakes_a_query_at_consul_wakes_one_that_the_edge_holds(
     async with edge_over(agent.server) as house:
         bases = (agent.http, house.base)
         told = f"/v1/{case.index_of}" if case.index_of else target
-        index = await eventually(lambda: index_at(house, agent.http + told), "an index")
+        index = await index_at(house, agent.http + told)
         poll = f"{target}{'&' if '?' in target else '?'}index={index}&wait={WAIT}"
         polls = [asyncio.create_task(read(house, base + poll)) for base in bases]
         try:
@@ -311,8 +311,15 @@ async def read(house: House, url: str) -> Got:
 
 
 async def index_at(house: House, url: str) -> int:
-    """Give what Consul calls the state of a question; 0 while it does not."""
-    return (await read(house, url)).index
+    """Give what Consul calls the state of a question, as soon as it calls it anything."""
+
+    async def told() -> int:
+        return (await read(house, url)).index
+
+    def look() -> int | Awaitable[int]:
+        return told()
+
+    return await eventually(look, f"an index at {url}")
 
 
 def is_watched(house: House) -> bool:

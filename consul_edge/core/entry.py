@@ -25,6 +25,12 @@ _OVERHEAD_BYTES: Final = 2048
 """What one entry costs beside its texts: its objects here and in the index of lines."""
 
 
+_INDEX_BYTES: Final = 40
+
+_KNOWN: Final = 256
+"""Indexes of one body that are remembered: at one move a second those of most clients' waits."""
+
+
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Entry:
     """An answer of Consul's, as it may be given to everyone with the same key."""
@@ -39,8 +45,9 @@ class Entry:
     """The ``host:port`` that gave it."""
     index: int = 0
     """Consul's index; 0 if the endpoint has none."""
-    since: int = 0
-    """The lowest index for which this same body was seen: who waits from there on has it."""
+    known: tuple[int, ...] = ()
+    """Indexes at which this same body was seen, the newest last: who waits from one of them has
+    it.  Between two of them there may have been another body, and somebody may have seen that."""
     known_leader: str | None = None
     """As Consul said it; None: it did not."""
     last_contact: int | None = None
@@ -50,30 +57,33 @@ class Entry:
     def size_bytes(self) -> int:
         """What keeping it costs, with room for its compressed form."""
         texts = sum(len(name) + len(value) for name, value in self.headers)
-        return len(self.body) + len(self.body) // 4 + texts + _OVERHEAD_BYTES
+        known = len(self.known) * _INDEX_BYTES
+        return len(self.body) + len(self.body) // 4 + texts + known + _OVERHEAD_BYTES
 
     def covers(self, index: int) -> bool:
         """Tell whether a client that knows *index* has this body already."""
-        return self.since <= index <= self.index
+        return index in self.known
 
     def following(self, before: "Entry | None", *, wakes: bool) -> "Entry":
         """
-        Stretch the interval of indexes of this body down to that of the entry *before* it.
+        Add the indexes at which this body was seen to those of the entry *before* it.
 
         Args:
             wakes: Whether a moved index alone is news: in KV it says that someone wrote.
 
-        >>> def at(index): return Entry(200, "OK", (), b"[]", b"d", "a:8500", index, index)
-        >>> at(9).following(at(7), wakes=False).covers(8)
-        True
-        >>> at(9).following(at(7), wakes=True).covers(8)
+        >>> def at(index): return Entry(200, "OK", (), b"[]", b"d", "a:8500", index, (index,))
+        >>> after = at(9).following(at(7), wakes=False)
+        >>> after.covers(7), after.covers(8)
+        (True, False)
+        >>> at(9).following(at(7), wakes=True).covers(7)
         False
         """
         if before is None or before.digest != self.digest or self.index < before.index:
             return self
         if wakes and self.index != before.index:
             return self
-        return replace(self, since=before.since)
+        moved = () if self.index == before.index else (self.index,)
+        return replace(self, known=(*before.known, *moved)[-_KNOWN:])
 
 
 def make_entry(
@@ -105,7 +115,7 @@ def make_entry(
         digest=digest(status, body, unordered=unordered),
         server=server,
         index=index,
-        since=index,
+        known=(index,),
         known_leader=told.get(_LEADER),
         last_contact=_number(told.get(_CONTACT)),
     )

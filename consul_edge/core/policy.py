@@ -145,7 +145,7 @@ def _decide_blocking(ask: Ask, rule: Rule, kept: Kept | None) -> Decision:
         return _FETCH
     if kept.entry.covers(ask.index):
         return _HOLD
-    if ask.index < kept.entry.since and _is_fresh(ask, rule, kept):
+    if ask.index < kept.entry.index and _is_fresh(ask, rule, kept):
         return _LIVE if kept.is_live else _YOUNG
     return _FETCH
 

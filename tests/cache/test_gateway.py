@@ -230,6 +230,26 @@ def test_flight_that_began_earlier_lacks_what_the_client_has_another_one_is_wait
     play(scene)
 
 
+def test_body_was_another_one_in_between_who_saw_that_is_not_held() -> None:
+    """A key that was made and deleted while nobody watched: a plain read had passed its value."""
+
+    async def scene(edge: Edge) -> None:
+        edge.consul.say(KV, b"", 5, 404)
+        client = await edge.parks(f"{KV}?index=5")
+        client.cancel()
+        await asyncio.sleep(700.0)
+        assert len(edge.cache.watches) == 0
+        edge.consul.say(KV, b"[1]", 6)
+        assert body_of(await edge.get(KV)) == b"[1]"
+        edge.consul.say(KV, b"", 9, 404)
+        began = clock()
+        found = await edge.kept(f"{KV}?index=6")
+        assert (found.entry.status, found.entry.index) == (404, 9)
+        assert clock() - began < 0.1
+
+    play(scene)
+
+
 def test_consul_is_truly_lower_the_client_is_told_once_and_then_held() -> None:
     """It resets; one that insists does not spin: a second each time, and no question each."""
 

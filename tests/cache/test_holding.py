@@ -103,7 +103,7 @@ def test_change_comes_all_who_wait_have_it_at_once() -> None:
 
 
 def test_index_of_the_table_moves_without_a_visible_change_nobody_is_woken() -> None:
-    """And who comes with any index of this body is held, too, until it does change."""
+    """And who comes with any index that this body was seen at is held, until it does change."""
 
     async def scene(edge: Edge) -> None:
         edge.consul.say(SERVICES, b'{"a":[]}', 5)

@@ -39,8 +39,8 @@ def an_entry(
 def test_answer_becomes_an_entry_its_facts_are_read() -> None:
     """Index, leader and contact are values, and the body is what it was."""
     entry = an_entry(b"[1]", 7, contact="12")
-    facts = (entry.status, entry.body, entry.index, entry.since, entry.server)
-    assert facts == (200, b"[1]", 7, 7, SERVER)
+    facts = (entry.status, entry.body, entry.index, entry.known, entry.server)
+    assert facts == (200, b"[1]", 7, (7,), SERVER)
     assert (entry.known_leader, entry.last_contact) == ("true", 12)
 
 
@@ -108,27 +108,28 @@ def test_status_is_part_of_what_is_said() -> None:
 
 
 FOLLOWING = [
-    # before (body, index), after (body, index), wakes, since when the body counts as known
-    ("same-body-moved-index", (b"a", 5), (b"a", 9), False, 5),
-    ("same-body-moved-index-in-kv", (b"a", 5), (b"a", 9), True, 9),
-    ("same-body-same-index-in-kv", (b"a", 9), (b"a", 9), True, 9),
-    ("another-body", (b"a", 5), (b"b", 9), False, 9),
-    ("another-body-same-index", (b"a", 9), (b"b", 9), False, 9),
-    ("index-went-back", (b"a", 9), (b"a", 5), False, 5),
+    # before (body, index), after (body, index), wakes, at which indexes the body counts as known
+    ("same-body-moved-index", (b"a", 5), (b"a", 9), False, (5, 9)),
+    ("same-body-moved-index-in-kv", (b"a", 5), (b"a", 9), True, (9,)),
+    ("same-body-same-index", (b"a", 9), (b"a", 9), False, (9,)),
+    ("same-body-same-index-in-kv", (b"a", 9), (b"a", 9), True, (9,)),
+    ("another-body", (b"a", 5), (b"b", 9), False, (9,)),
+    ("another-body-same-index", (b"a", 9), (b"b", 9), False, (9,)),
+    ("index-went-back", (b"a", 9), (b"a", 5), False, (5,)),
 ]
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "wakes", "since"),
+    ("before", "after", "wakes", "known"),
     [row[1:] for row in FOLLOWING],
-    ids=[r[0] for r in FOLLOWING],
+    ids=[row[0] for row in FOLLOWING],
 )
-def test_body_stays_the_interval_of_its_indexes_grows(
-    before: tuple[bytes, int], after: tuple[bytes, int], wakes: bool, since: int
+def test_body_stays_it_is_known_at_all_the_indexes_at_which_it_was_seen(
+    before: tuple[bytes, int], after: tuple[bytes, int], wakes: bool, known: tuple[int, ...]
 ) -> None:
-    """Who knows an index at which this body was there need not be told of another index."""
+    """Who knows one of them need not be told of another."""
     entry = an_entry(*after).following(an_entry(*before), wakes=wakes)
-    assert (since, after[1]) == (entry.since, entry.index)
+    assert (entry.known, entry.index) == (known, after[1])
 
 
 def test_first_entry_of_a_line_covers_its_own_index_only() -> None:
@@ -137,12 +138,21 @@ def test_first_entry_of_a_line_covers_its_own_index_only() -> None:
     assert [entry.covers(index) for index in (6, 7, 8)] == [False, True, False]
 
 
-def test_interval_goes_on_over_several_moves() -> None:
-    """A table-wide index moves often; the body stays known from the first sight of it."""
+def test_index_moves_in_steps_what_lies_between_two_of_them_is_not_covered() -> None:
+    """There may have been another body, which somebody saw who now waits for its end."""
     entry = an_entry(index=5)
     for index in (6, 8, 20):
         entry = an_entry(index=index).following(entry, wakes=False)
-    assert [entry.covers(index) for index in (5, 20)] == [True, True]
+    assert [index for index in range(30) if entry.covers(index)] == [5, 6, 8, 20]
+
+
+def test_index_moves_for_ever_what_is_remembered_of_it_is_bounded() -> None:
+    """Promise 8: the newest count, and they are part of the size."""
+    entry = first = an_entry(index=1)
+    for index in range(2, 1000):
+        entry = an_entry(index=index).following(entry, wakes=False)
+    assert entry.known == tuple(range(744, 1000))
+    assert entry.size_bytes - first.size_bytes >= 255 * 32
 
 
 LARGE = b"[" + b"1," * 2000 + b"1]"

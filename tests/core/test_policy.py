@@ -56,8 +56,8 @@ def a_rule(
     return Rule(row, treatment or row.treatment, ttl, is_strict, 60.0, may_outlive_consul)
 
 
-KNOWN: Final = replace(an_entry(index=9), since=5)
-"""Its body was seen at 5 first, and is at 9 now."""
+KNOWN: Final = replace(an_entry(index=9), known=(5, 7, 9))
+"""Its body was seen at 5 first, then at 7, and is at 9 now."""
 
 
 def kept(
@@ -126,8 +126,9 @@ PAST_EVERY_CACHE: Final[dict[str, Row]] = {
 
 BLOCKING: Final[dict[str, Row]] = {
     "index below": (Ask(index=4), "fetch live ttl fetch fetch fetch"),
-    "index at the interval's begin": (Ask(index=5), "fetch hold hold hold fetch hold"),
-    "index within": (Ask(index=7), "fetch hold hold hold fetch hold"),
+    "index of the same body's first sight": (Ask(index=5), "fetch hold hold hold fetch hold"),
+    "index of the same body": (Ask(index=7), "fetch hold hold hold fetch hold"),
+    "index between": (Ask(index=8), "fetch live ttl fetch fetch fetch"),
     "index equal": (Ask(index=9), "fetch hold hold hold fetch hold"),
     "index above": (Ask(index=10), "fetch fetch fetch fetch fetch fetch"),
     "index below, max_stale=40s": (
@@ -200,7 +201,7 @@ BOUNDS = st.none() | st.sampled_from([0.0, 0.5, 1.0, 30.0, 100.0])
 ASKS = st.builds(
     Ask,
     mode=st.sampled_from(Mode),
-    index=st.sampled_from([0, 1, 5, 7, 9, 10, 2**64 - 1]),
+    index=st.sampled_from([0, 1, 5, 7, 8, 9, 10, 2**64 - 1]),
     max_age=BOUNDS,
     stale_if_error=BOUNDS,
     no_cache=st.booleans(),
@@ -220,6 +221,15 @@ RULES = st.builds(
     is_strict=st.booleans(),
     may_outlive_consul=st.booleans(),
 )
+
+
+@given(ASKS, RULES, KEPTS)
+def test_client_is_held_only_with_an_index_at_which_this_body_was_seen(
+    ask: Ask, rule: Rule, known: Kept
+) -> None:
+    """At any other it may have seen another body: it would wait for what has come already."""
+    if isinstance(decide(ask, rule, known), Hold):
+        assert ask.index in known.entry.known
 
 
 @given(ASKS, RULES, KEPTS)

@@ -125,7 +125,8 @@ class Place:
     house: House
     edge: Asker
     consul: Asker
-    backing: Backing
+    backing: Backing | None
+    """None for a cluster."""
 
     @property
     def cache(self) -> Cache:

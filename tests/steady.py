@@ -27,7 +27,13 @@ class SteadyReaders:
     """Some readers of some targets, each with a connection of its own."""
 
     base: str
-    targets: tuple[str, ...] = ("/v1/kv/steady?raw", "/v1/catalog/nodes", "/v1/health/state/any")
+    targets: tuple[str, ...] = (
+        "/v1/kv/steady?raw",
+        "/v1/catalog/nodes",
+        "/v1/health/state/any?consistent",
+    )
+    """The second is answered from what the edge keeps; the others are Consul's each time."""
+
     readers: int = 4
     seen: list[Seen] = field(default_factory=list)
 

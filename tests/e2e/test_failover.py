@@ -132,10 +132,11 @@ async def test_all_servers_gone_the_500_says_what_each_did_and_recovery_needs_no
                 await eventually(lambda: readers.seen[-1].status == 200, "reads answered again")
 
 
+@pytest.mark.parametrize("mode", ["", "&consistent"], ids=["held", "passed"])
 async def test_parked_poll_loses_its_server_and_still_sees_the_change(
-    consul_cluster: ConsulCluster,
+    consul_cluster: ConsulCluster, mode: str
 ) -> None:
-    """A blocking query whose server hangs is carried to another, and wakes on the next write."""
+    """A blocking query, or the watch that it waits for, is carried on, and wakes by a write."""
     victim = pick(consul_cluster, "follower")
     other = order(consul_cluster, victim)[1]
     victim.request("PUT", "/v1/kv/watched", "before")
@@ -143,7 +144,7 @@ async def test_parked_poll_loses_its_server_and_still_sees_the_change(
     async with (
         EdgeProcess([victim.server, other.server]) as edge,
         SteadyReaders(
-            edge.http, (f"/v1/kv/watched?raw&index={index}&wait=60s",), readers=1
+            edge.http, (f"/v1/kv/watched?raw&index={index}&wait=60s{mode}",), readers=1
         ) as poll,
     ):
         await eventually(

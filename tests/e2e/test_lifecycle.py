@@ -114,15 +114,16 @@ async def held(
 
 
 @pytest.mark.real
+@pytest.mark.parametrize("mode", ["", "&consistent"], ids=["held", "passed"])
 async def test_sigterm_answers_parked_polls_with_the_current_value(
-    consul_agent: ConsulAgent, client: aiohttp.ClientSession
+    consul_agent: ConsulAgent, client: aiohttp.ClientSession, mode: str
 ) -> None:
     """Each of fifty parked polls gets a 200 with what is there now; then the process ends well."""
     consul_agent.put("/v1/kv/lifecycle/parked", "value")
     index = consul_agent.request("GET", "/v1/kv/lifecycle/parked").headers["x-consul-index"]
 
     async def poll(edge: EdgeProcess) -> tuple[int, str, str]:
-        url = f"{edge.http}/v1/kv/lifecycle/parked?raw&index={index}&wait=5m"
+        url = f"{edge.http}/v1/kv/lifecycle/parked?raw&index={index}&wait=5m{mode}"
         async with client.get(url) as response:
             text = await response.text()
             return response.status, text, response.headers["X-Consul-Index"]
@@ -153,15 +154,16 @@ async def test_sigterm_lets_a_slow_request_finish(
         assert await gone(own_edge, time.monotonic()) == 0
 
 
+@pytest.mark.parametrize("mode", ["", "&consistent"], ids=["held", "passed"])
 async def test_sigterm_answers_parked_polls_while_a_slow_request_goes_on(
-    standin: StandIn, own_edge: EdgeProcess, client: aiohttp.ClientSession
+    standin: StandIn, own_edge: EdgeProcess, client: aiohttp.ClientSession, mode: str
 ) -> None:
     """Nobody's poll waits for somebody else's slow request."""
     url = f"{own_edge.http}/v1/catalog/nodes"
     async with client.get(url) as response:
         index = response.headers["X-Consul-Index"]
     async with held(standin, own_edge, client) as (_, reading):
-        poll = asyncio.create_task(status(client, f"{url}?index={index}&wait=5m"))
+        poll = asyncio.create_task(status(client, f"{url}?index={index}&wait=5m{mode}"))
         await eventually(
             lambda: sample(own_edge.http, "consul_edge_blocking_clients") == 1, "the poll parked"
         )

@@ -270,8 +270,9 @@ async def test_endless_log_of_a_real_agent_arrives_while_it_goes_on(
                 assert await response.content.readline()
 
 
+@pytest.mark.parametrize("mode", ["", "&consistent"], ids=["held", "passed"])
 async def test_hundred_parked_polls_keep_no_ordinary_read_waiting(
-    consul_agent: ConsulAgent, edge: EdgeProcess
+    consul_agent: ConsulAgent, edge: EdgeProcess, mode: str
 ) -> None:
     """Reads and writes are answered while a hundred polls are parked, which then all wake."""
     consul_agent.put("/v1/kv/memory/parked", "before")
@@ -287,7 +288,9 @@ async def test_hundred_parked_polls_keep_no_ordinary_read_waiting(
             async with client.get(url) as response:
                 return await response.text()
 
-        polls = [asyncio.create_task(read(f"{url}&index={index}&wait=60s")) for _ in range(POLLS)]
+        polls = [
+            asyncio.create_task(read(f"{url}&index={index}&wait=60s{mode}")) for _ in range(POLLS)
+        ]
         await eventually(parked, "all polls parked")
         assert [await read(url) for _ in range(50)] == ["before"] * 50
         async with client.put(f"{edge.http}/v1/kv/memory/other", data=b"value") as response:

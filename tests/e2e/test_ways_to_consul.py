@@ -262,7 +262,7 @@ async def test_name_with_a_dead_address_is_read_at_the_other(
     async with standin().running(host=alive, port=CONSUL_PORT):
         async with edge_over("consul.test", CONSUL__MAX_RETRIES="0") as edge:
             for _ in range(3):
-                answer = await edge.ask("GET", "/v1/catalog/nodes")
+                answer = await edge.ask("GET", "/v1/catalog/nodes?consistent")
                 assert answer.status == 200
                 assert answer.header("X-Consul-Edge-Server") == f"{alive}:{CONSUL_PORT}"
 

@@ -23,7 +23,17 @@ from consul_edge.core.entry import Entry
 from consul_edge.core.errors import EdgeError, LimitReached, NoServer, ServerFailed
 from consul_edge.core.failover import Verdict
 from consul_edge.core.key import Key
-from consul_edge.core.policy import Bypass, Fetch, Hold, Rule, Serve, decide, stand_in
+from consul_edge.core.policy import (
+    Bypass,
+    Fetch,
+    Hold,
+    PassOn,
+    Rule,
+    Serve,
+    conclude,
+    decide,
+    stand_in,
+)
 from consul_edge.upstream.answer import Answer
 from consul_edge.upstream.servers import Servers
 
@@ -192,7 +202,8 @@ class Gateway:
         answer = Served(entry, "collapsed" if is_joined else "miss")
         if entry.status not in (200, 404) or self._holding.is_over(until):
             return answer
-        if entry.index <= ask.index and line.entry is None and not line.writes:
+        is_unkept = line.entry is None and conclude(line.rule, entry, None) == PassOn()
+        if entry.index <= ask.index and is_unkept:
             # Nothing is kept of such answers, so no watch would tell of the next one.
             raise Unkept
         if entry.covers(ask.index):

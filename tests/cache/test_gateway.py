@@ -445,6 +445,23 @@ def test_answer_is_none_to_keep_a_blocking_query_is_consuls_to_hold(
     play(scene)
 
 
+def test_write_overtakes_the_fetch_of_a_blocking_query_it_is_held_here_all_the_same() -> None:
+    """That nothing was kept just then does not mean that nothing ever is."""
+
+    async def scene(edge: Edge) -> None:
+        edge.consul.say(WEB, b"[1]", 5)
+        gate = edge.consul.gate(WEB)
+        client = edge.client(f"{WEB}?index=5")
+        await gate.reached.wait()
+        await edge.write("PUT", "/v1/catalog/register", settled)
+        gate.open()
+        await until(lambda: edge.waiters == 1 or client.done())
+        edge.consul.say(WEB, b"[2]", 6)
+        assert isinstance(await client, Served)
+
+    play(scene, poll_limit=0)
+
+
 def test_config_entry_is_deleted_and_consul_repeats_it_the_watch_asks_again() -> None:
     """Consul 1.8 ends the query with the old entry at the new index; nobody is told that."""
 
@@ -593,7 +610,7 @@ def test_wait_ends_in_an_outage_the_client_gets_what_it_has_marked_stale() -> No
 
 
 def test_client_has_newer_than_is_kept_an_outage_never_takes_it_back() -> None:
-    """It was answered during a write, of which nothing is kept: it holds, and then sees an error."""
+    """What it had during a write was never kept: it holds, and then sees an error."""
 
     async def scene(edge: Edge) -> None:
         edge.consul.say(WEB, b"[1]", 5)

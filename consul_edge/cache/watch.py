@@ -145,6 +145,9 @@ class Watch:
                 # way nothing is kept, and asking again and again would not change that.
                 await asyncio.sleep(FIRST_PAUSE)
                 return True
+            if server not in rotation.servers:
+                # Its name stands for others now, and nobody listens to it any more.
+                return True
             delay = self._pace.delay(rotation.now())
             if delay:
                 await asyncio.sleep(delay)

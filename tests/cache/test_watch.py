@@ -203,6 +203,28 @@ def test_server_falls_silent_the_entry_is_not_live_for_longer_than_three_seconds
     play(scene)
 
 
+def test_name_stands_for_another_server_the_watch_goes_on_there() -> None:
+    """When its round ends; the one that is gone is asked nothing more, not even for its leader."""
+
+    async def scene(edge: Edge) -> None:
+        edge.consul.say(WEB, b"[1]", 5)
+        line = await edge.watched(WEB)
+        gone, stays = edge.servers
+        edge.upstream.servers.replace([stays])
+        edge.upstream.rotation.forget(gone)
+        edge.consul.say(WEB, b"[2]", 6)
+        await until(lambda: edge.consul.of(f"{WEB}?index=6"))
+        await asyncio.sleep(40.0)
+        assert {one.server for one in edge.consul.of(f"{WEB}?index=6")} == {"b"}
+        known = line.kept(clock())
+        assert known is not None
+        assert known.is_live
+        assert (gone.slots.polls, stays.slots.polls) == (0, 1)
+        assert gone not in edge.upstream.rotation._heartbeats
+
+    play(scene, "ab")
+
+
 def test_index_went_back_consul_is_asked_again() -> None:
     """A restored snapshot: the fill decides, and rounds go on from what it says."""
 

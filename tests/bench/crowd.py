@@ -6,7 +6,6 @@ Rule 2: numbers are milliseconds, since that is what a change takes to reach a t
 """
 
 import json
-import math
 import resource
 import subprocess
 import sys
@@ -18,6 +17,7 @@ from typing import Any, Final, Self
 
 from tests.bench.load import LoadFailedError
 from tests.bench.plan import Plan
+from tests.bench.report import at_share
 
 ROOT: Final = Path(__file__).parent.parent.parent
 
@@ -55,8 +55,7 @@ class Wave:
         >>> [wave.milliseconds(share) for share in (0.5, 0.99, 1)]
         [2.0, 4.0, 4.0]
         """
-        place = max(1, math.ceil(share * len(self.seconds)))
-        return self.seconds[place - 1] * 1000
+        return at_share(self.seconds, share) * 1000
 
 
 class Crowd:

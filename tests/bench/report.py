@@ -1,5 +1,6 @@
 """What a bench found: tables and figures, as text for people and as JSON for comparing runs."""
 
+import math
 import os
 import platform
 import statistics
@@ -90,6 +91,16 @@ class Section:
         figures = [asdict(figure) | {"value": figure.value} for figure in self.figures]
         head = {"name": self.name, "title": self.title}
         return head | {"rows": rows, "figures": figures, "notes": list(self.notes)}
+
+
+def at_share(ascending: Sequence[float], share: float) -> float:
+    """
+    Give what *share* of some values are within.
+
+    >>> [at_share((1.0, 2.0, 3.0, 4.0), share) for share in (0.5, 0.99, 1)]
+    [2.0, 4.0, 4.0]
+    """
+    return ascending[max(1, math.ceil(share * len(ascending))) - 1]
 
 
 def number(value: Cell) -> str:

@@ -1,7 +1,5 @@
 """Fetching: questions are rendered from the key alone, and answers become entries."""
 
-import asyncio
-
 import pytest
 from aiohttp import web
 
@@ -15,6 +13,7 @@ from consul_edge.web.keys import CACHE
 from tests.cache.making import WEB, Edge, line_in, lines_with, play
 from tests.house import edge_over
 from tests.processes import fresh_address
+from tests.virtual import elapse
 
 MEBIBYTE = 2**20
 
@@ -140,7 +139,7 @@ def test_answer_is_kept_up_to_the_bound(size: int, fits: bool) -> None:
             with pytest.raises(TooLarge):
                 await _ask(edge)
         assert fetcher_of(edge).was_too_large(line.key) is not fits
-        await asyncio.sleep(60.1)
+        await elapse(60.1)
         assert not fetcher_of(edge).was_too_large(line.key)
 
     play(scene, CACHE__MAX_ENTRY_BYTES="1KiB")

@@ -7,6 +7,7 @@ import pytest
 from consul_edge.cache.served import Passed, Served
 from consul_edge.core.errors import LimitReached, NoServer
 from tests.cache.making import KV, SERVICES, WEB, Edge, clock, play, settled, until
+from tests.virtual import elapse
 
 NODES = "/v1/catalog/nodes"
 CONFIG = "/v1/config/service-defaults/web"
@@ -25,7 +26,7 @@ def test_entry_is_young_it_answers_and_then_consul_is_asked_again() -> None:
         edge.consul.say("/v1/catalog/datacenters", b'["dc1"]')
         results = []
         for pause in (0.0, 0.5, 0.6):
-            await asyncio.sleep(pause)
+            await elapse(pause)
             results.append(await edge.kept("/v1/catalog/datacenters"))
         assert [one.result for one in results] == ["miss", "ttl", "miss"]
         assert results[1].age == pytest.approx(0.5, abs=0.01)
@@ -40,9 +41,9 @@ def test_key_is_read_twice_within_a_minute_it_is_watched() -> None:
     async def scene(edge: Edge) -> None:
         edge.consul.say(WEB, b"[1]", 5)
         await edge.kept(WEB)
-        await asyncio.sleep(59.0)
+        await elapse(59.0)
         await edge.kept(WEB)
-        await asyncio.sleep(20.0)
+        await elapse(20.0)
         third = await edge.kept(WEB)
         assert (third.result, third.is_live) == ("live", True)
         assert third.age <= 3.0
@@ -57,7 +58,7 @@ def test_key_is_read_seldom_it_is_not_watched() -> None:
         edge.consul.say(WEB, b"[1]", 5)
         for _ in range(3):
             await edge.kept(WEB)
-            await asyncio.sleep(61.0)
+            await elapse(61.0)
         assert len(edge.cache.watches) == 0
         assert len(edge.consul.asked) == 3
 
@@ -237,7 +238,7 @@ def test_body_was_another_one_in_between_who_saw_that_is_not_held() -> None:
         edge.consul.say(KV, b"", 5, 404)
         client = await edge.parks(f"{KV}?index=5")
         client.cancel()
-        await asyncio.sleep(700.0)
+        await elapse(700.0)
         assert len(edge.cache.watches) == 0
         edge.consul.say(KV, b"[1]", 6)
         assert body_of(await edge.get(KV)) == b"[1]"
@@ -288,7 +289,7 @@ def test_client_was_told_long_ago_or_of_another_index_it_is_told_again(pause: fl
     async def scene(edge: Edge) -> None:
         edge.consul.say(KV, b"[1]", 5)
         await edge.kept(f"{KV}?index=900")
-        await asyncio.sleep(pause)
+        await elapse(pause)
         if not pause:
             edge.consul.say(KV, b"[2]", 6)
         began = clock()
@@ -319,11 +320,11 @@ def test_poll_begins_during_a_write_consul_is_not_stormed() -> None:
         writing = asyncio.create_task(edge.write("PUT", KV, done.wait))
         await settled()
         client = await edge.parks(f"{KV}?index=5")
-        await asyncio.sleep(10.0)
+        await elapse(10.0)
         assert len(edge.consul.asked) <= 120
         done.set()
         await writing
-        await asyncio.sleep(1.0)
+        await elapse(1.0)
         assert not edge.line(KV).is_superseded
         assert len(edge.cache.watches) == 1
         edge.consul.say(KV, b"[2]", 6)
@@ -379,7 +380,7 @@ def test_answer_is_too_large_it_is_passed_on_uncached_for_a_minute() -> None:
         assert [one.reason for one in (first, second) if isinstance(one, Passed)] == ["size"] * 2
         assert body_of(second) == LARGE
         assert len(edge.consul.asked) == 3
-        await asyncio.sleep(61.0)
+        await elapse(61.0)
         edge.consul.say(WEB, b"[1]", 6)
         assert (await edge.kept(WEB)).result == "miss"
 
@@ -397,7 +398,7 @@ def test_answer_grows_too_large_parked_clients_have_it_nonetheless() -> None:
         found = await asyncio.gather(*clients)
         assert [body_of(one) for one in found] == [LARGE] * 2
         asked = len(edge.consul.asked)
-        await asyncio.sleep(10.0)
+        await elapse(10.0)
         assert len(edge.consul.asked) == asked
         assert (len(edge.cache.lines), len(edge.cache.watches)) == (0, 0)
 
@@ -492,7 +493,7 @@ def test_no_server_answers_what_is_kept_stands_in_with_its_age() -> None:
         edge.consul.say(WEB, b"[1]", 5)
         await edge.kept(WEB)
         edge.consul.refusing.add("a")
-        await asyncio.sleep(100.0)
+        await elapse(100.0)
         found = await edge.kept(WEB)
         assert (found.result, found.is_live, found.entry.body) == ("stale", False, b"[1]")
         assert 100.0 <= found.age <= 103.0
@@ -507,7 +508,7 @@ def test_outage_is_known_nobody_waits_for_the_same_refusals_again() -> None:
         edge.consul.say(WEB, b"[1]", 5)
         await edge.kept(WEB)
         edge.consul.refusing.add("a")
-        await asyncio.sleep(5.0)
+        await elapse(5.0)
         await edge.kept(WEB)
         asked, began = len(edge.consul.asked), clock()
         found = [await edge.kept(WEB) for _ in range(10)]
@@ -524,7 +525,7 @@ def test_kept_answer_is_too_old_the_outage_is_told() -> None:
         edge.consul.say(WEB, b"[1]", 5)
         await edge.kept(WEB)
         edge.consul.refusing.add("a")
-        await asyncio.sleep(11.0)
+        await elapse(11.0)
         with pytest.raises(NoServer):
             await edge.get(WEB)
 
@@ -537,7 +538,7 @@ def test_kv_is_never_stood_in_for_unless_asked_stale() -> None:
     async def scene(edge: Edge) -> None:
         edge.consul.say(KV, b"[1]", 5)
         await edge.get(f"{KV}?index=1")
-        await asyncio.sleep(2.0)
+        await elapse(2.0)
         edge.consul.refusing.add("a")
         for target in (KV, f"{KV}?index=1"):
             with pytest.raises(NoServer):
@@ -565,7 +566,7 @@ def test_consul_has_no_leader_what_is_kept_stands_in() -> None:
     async def scene(edge: Edge) -> None:
         edge.consul.say(WEB, b"[1]", 5)
         await edge.kept(WEB)
-        await asyncio.sleep(5.0)
+        await elapse(5.0)
         edge.consul.say(WEB, b"No cluster leader", 0, 500)
         assert (await edge.kept(WEB)).result == "stale"
 
@@ -580,7 +581,7 @@ def test_servers_are_lost_parked_clients_hold_until_they_are_back() -> None:
         client = await edge.parks(f"{WEB}?index=5")
         await settled()
         edge.consul.silent.add("a")
-        await asyncio.sleep(60.0)
+        await elapse(60.0)
         assert not client.done()
         edge.consul.say(WEB, b"[2]", 6)
         edge.consul.silent.clear()
@@ -634,9 +635,9 @@ def test_everything_is_over_nothing_is_left() -> None:
             client = await edge.parks(f"{target}?index=5")
             client.cancel()
             await settled()
-        await asyncio.sleep(60.0)
+        await elapse(60.0)
         assert len(edge.cache.watches) == 4
-        await asyncio.sleep(700.0)
+        await elapse(700.0)
         assert len(edge.cache.watches) == 0
         lines = list(edge.cache.lines)
         assert [line for line in lines if line.waiters or line.flight or line.guests] == []

@@ -12,6 +12,7 @@ from consul_edge.cache.holding import Holding
 from consul_edge.cache.served import Served
 from tests.cache.making import KV, SERVICES, WEB, Edge, clock, play, settled
 from tests.upstream.making import value_of
+from tests.virtual import elapse
 
 
 def holding_of(edge: Edge) -> Holding:
@@ -111,7 +112,7 @@ def test_index_of_the_table_moves_without_a_visible_change_nobody_is_woken() -> 
         early = await edge.parks(f"{SERVICES}?index=5")
         for index in (6, 7, 8):
             edge.consul.say(SERVICES, b'{"a":[]}', index)
-            await asyncio.sleep(5.0)
+            await elapse(5.0)
         assert line.entry is not None
         assert line.entry.index == 8
         late = [await edge.parks(f"{SERVICES}?index={index}") for index in (5, 7, 8)]
@@ -147,7 +148,7 @@ def test_line_is_dropped_who_waits_looks_again_and_waits_on() -> None:
         line = edge.line(WEB)
         edge.cache.flush([line], "api")
         line.release_all()
-        await asyncio.sleep(10.0)
+        await elapse(10.0)
         assert not client.done()
         edge.consul.say(WEB, b"[2]", 6)
         found = await client

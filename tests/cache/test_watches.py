@@ -9,6 +9,7 @@ import pytest
 from consul_edge.cache.served import Served
 from consul_edge.cache.watch import Watch
 from tests.cache.making import KV, SERVICES, WEB, CountedSlots, Edge, clock, play, settled, until
+from tests.virtual import elapse
 
 NODES = "/v1/catalog/nodes"
 
@@ -51,7 +52,7 @@ def test_five_hundred_lines_want_watches_no_server_carries_more_than_it_may() ->
 
     async def scene(edge: Edge) -> None:
         clients = await parked(edge, 500)
-        await asyncio.sleep(5.0)
+        await elapse(5.0)
         assert [slots.polls for slots in slots_of(edge)] == [5, 5, 5]
         for number in range(500):
             edge.consul.say(kv(number), b"[2]", 6)
@@ -70,10 +71,10 @@ def test_servers_come_and_go_under_too_many_lines_the_bound_holds() -> None:
         for number in range(12):
             name = "ab"[number % 2]
             edge.consul.silent.add(name)
-            await asyncio.sleep(7.0)
+            await elapse(7.0)
             edge.consul.silent.clear()
             edge.consul.leader_of_all = f"10.0.0.{number}:8300"
-            await asyncio.sleep(7.0)
+            await elapse(7.0)
         assert max(slots.most for slots in slots_of(edge)) <= 5
 
     async def parked_and_left_alone(edge: Edge) -> None:
@@ -111,7 +112,7 @@ def test_line_is_over_budget_it_is_polled_about_once_a_second() -> None:
         await settled()
         clients = [await edge.parks(f"{KV}?index=5") for _ in range(20)]
         before = len(edge.consul.of(KV))
-        await asyncio.sleep(60.0)
+        await elapse(60.0)
         assert 50 <= len(edge.consul.of(KV)) - before <= 61
         edge.consul.say(KV, b"[2]", 6)
         began = clock()
@@ -127,11 +128,11 @@ def test_nobody_waits_any_more_the_polling_in_turn_ends() -> None:
     async def scene(edge: Edge) -> None:
         edge.consul.say(KV, b"[1]", 5)
         client = await edge.parks(f"{KV}?index=5")
-        await asyncio.sleep(5.0)
+        await elapse(5.0)
         client.cancel()
-        await asyncio.sleep(2.0)
+        await elapse(2.0)
         asked = len(edge.consul.asked)
-        await asyncio.sleep(60.0)
+        await elapse(60.0)
         assert len(edge.consul.asked) == asked
         assert (edge.cache.watches._polling, edge.cache.watches.wanted) == (None, 0)
 
@@ -159,14 +160,14 @@ def test_room_is_free_again_a_line_that_was_polled_is_watched() -> None:
         (lease,) = [slots.lease(poll=True) for slots in slots_of(edge)]
         edge.consul.say(KV, b"[1]", 5)
         client = await edge.parks(f"{KV}?index=5")
-        await asyncio.sleep(5.0)
+        await elapse(5.0)
         line = edge.line(KV)
         assert not line.is_watched
         lease.give()
         await until(lambda: line.is_watched, within=2.0)
         await until(lambda: edge.consul.parked)
         plain = len(edge.consul.of(KV, polls=False))
-        await asyncio.sleep(25.0)
+        await elapse(25.0)
         assert len(edge.consul.of(KV, polls=False)) == plain
         client.cancel()
 
@@ -182,7 +183,7 @@ def test_watch_that_nobody_reads_makes_room_for_a_line_that_is_read() -> None:
         idle = await edge.watched(WEB)
         while clock() < 70.0:
             await edge.kept(NODES)
-            await asyncio.sleep(1.0)
+            await elapse(1.0)
         assert (idle.is_watched, edge.line(NODES).is_watched) == (False, True)
         assert slots_of(edge)[0].abandoned == 0
 
@@ -198,7 +199,7 @@ def test_watch_with_parked_clients_never_makes_room() -> None:
         client = await edge.parks(f"{KV}?index=5&wait=10m")
         for _ in range(200):
             await edge.kept(NODES)
-            await asyncio.sleep(1.0)
+            await elapse(1.0)
         assert edge.line(KV).is_watched
         assert not edge.line(NODES).is_watched
         client.cancel()
@@ -217,7 +218,7 @@ def test_lines_are_read_in_a_circle_the_watches_stay_where_they_are() -> None:
         for _ in range(20):
             for target in targets:
                 await edge.kept(target)
-                await asyncio.sleep(1.0)
+                await elapse(1.0)
             watched.append({one for one in targets if edge.line(one).is_watched})
         assert {len(one) for one in watched[2:]} == {5}
         assert all(one == other for one, other in pairwise(watched[2:]))
@@ -238,12 +239,12 @@ def test_many_idle_watches_are_wanted_they_make_room_one_after_the_other() -> No
         async def note() -> None:
             while True:
                 ended.append((clock(), sum(not line.is_watched for line in lines)))
-                await asyncio.sleep(0.05)
+                await elapse(0.05)
 
         noting = asyncio.create_task(note())
         while clock() < 100.0:
             await edge.kept(NODES)
-            await asyncio.sleep(1.0)
+            await elapse(1.0)
         noting.cancel()
         most = max(after - before for (_, before), (_, after) in pairwise(ended))
         assert ended[-1][1] >= 1
@@ -259,10 +260,10 @@ def test_no_server_is_well_those_who_wait_are_watched_when_one_is() -> None:
         clients = await parked(edge, 30)
         await settled()
         edge.consul.silent.add("a")
-        await asyncio.sleep(100.0)
+        await elapse(100.0)
         assert len(edge.cache.watches) == 30
         asked = len(edge.consul.asked)
-        await asyncio.sleep(100.0)
+        await elapse(100.0)
         assert len(edge.consul.asked) == asked
         edge.consul.silent.clear()
         for number in range(30):

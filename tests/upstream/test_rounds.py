@@ -13,6 +13,7 @@ from consul_edge.upstream.rounds import Round
 from consul_edge.upstream.servers import Server
 from consul_edge.upstream.slots import Place
 from tests.cache.making import WEB, Edge, clock, play, settled, until
+from tests.virtual import elapse
 
 POLL = f"{WEB}?index=5&wait=30s"
 LEADER, OTHER = "10.0.0.1:8300", "10.0.0.2:8300"
@@ -43,7 +44,7 @@ def test_server_is_heard_every_second_the_round_is_live_all_the_time() -> None:
     async def scene(edge: Edge) -> None:
         one, _ = await pending(edge)
         for _ in range(290):
-            await asyncio.sleep(0.1)
+            await elapse(0.1)
             assert one.is_live(clock())
             assert clock() - one.heard_at <= 1.2
 
@@ -69,7 +70,7 @@ def test_heartbeats_stop_the_proof_ends_after_three_seconds() -> None:
         edge.upstream.rotation.forget(edge.servers[0])
         seen = []
         while clock() < heard + 5.0:
-            await asyncio.sleep(0.1)
+            await elapse(0.1)
             seen.append((clock() - heard <= 3.0, one.is_live(clock())))
         assert all(expected == live for expected, live in seen)
         assert one.heard_at == heard
@@ -94,7 +95,7 @@ def test_leader_or_server_is_lost_the_proof_ends_with_that_heartbeat(
     async def scene(edge: Edge) -> None:
         one, _ = await pending(edge)
         happens(edge)
-        await asyncio.sleep(2.6)
+        await elapse(2.6)
         assert not one.is_live(clock())
 
     play(scene)
@@ -106,7 +107,7 @@ def test_leader_is_lost_and_found_again_the_proof_does_not_resume() -> None:
     async def scene(edge: Edge) -> None:
         one, task = await pending(edge)
         edge.consul.leaders["a"] = ""
-        await asyncio.sleep(1.5)
+        await elapse(1.5)
         assert not task.done()
         edge.consul.leaders["a"] = LEADER
         await until(task.done)
@@ -123,7 +124,7 @@ def test_server_has_no_leader_the_round_stays_pending() -> None:
     async def scene(edge: Edge) -> None:
         _, task = await pending(edge)
         edge.consul.leaders["a"] = ""
-        await asyncio.sleep(10.0)
+        await elapse(10.0)
         assert not task.done()
 
     play(scene)
@@ -151,9 +152,9 @@ def test_server_is_lost_the_round_is_abandoned_and_charged(
         with pytest.raises(ServerFailed, match=reason):
             await task
         assert (slots.polls, slots.abandoned) == (0, 1)
-        await asyncio.sleep(one.began + HELD - clock() - 0.1)
+        await elapse(one.began + HELD - clock() - 0.1)
         assert slots.abandoned == 1
-        await asyncio.sleep(0.2)
+        await elapse(0.2)
         assert slots.abandoned == 0
 
     play(scene)

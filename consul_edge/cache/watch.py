@@ -157,10 +157,15 @@ class Watch:
         return False
 
     def _is_filled(self, entry: Entry, server: Server) -> bool:
-        """Whether what is kept came from *server*, under the leader that it has now."""
+        """
+        Whether what is kept came from *server*, under the leader that it has now.
+
+        After a failure nobody knows what was missed: its way may swallow blocking queries alone.
+        """
         line, tenure = self._line, server.tenure
         return (
-            not line.is_superseded
+            not self._failures
+            and not line.is_superseded
             and tenure is not None
             and entry.server == server.name
             and line.proved_at >= tenure.began_at

@@ -198,10 +198,7 @@ GUILTY = {
         "index went back",
         History(
             KEY_WRITES,
-            [
-                replace(read(KEY, key_reply("a#2", BYPASS, index=index), at), reader="watcher 1")
-                for at, index in ((21, 9), (29, 8))
-            ],
+            [replace(read(KEY, key_reply("a#2", BYPASS, index=8), 29), index=9)],
             elections=[24.5],
             probes=PEACE,
         ),
@@ -319,10 +316,13 @@ INNOCENT = {
     ),
     "an index that goes back with a new leader that has not applied the last writes": History(
         KEY_WRITES,
-        [
-            replace(read(KEY, key_reply("a#2", BYPASS, index=index), at), reader="watcher 1")
-            for at, index in ((21, 9), (22, 8))
-        ],
+        [replace(read(KEY, key_reply("a#2", BYPASS, index=8), 22), index=9)],
+        elections=[21.5],
+        probes=PEACE,
+    ),
+    "what a new leader has said before it was at its work, and the edge has kept since": History(
+        [put("web-1", 1, 10), put("web-1", 2, 20, Via.EDGE)],
+        [read(WEB, web_reply("web-1#1", headers=LIVE), 24)],
         elections=[21.5],
         probes=PEACE,
     ),

@@ -48,3 +48,8 @@ def test_turmoil_reaches_from_the_last_sign_of_a_leader_to_the_next_good_answer(
 def test_turmoil_without_an_end_lasts() -> None:
     """A leader that never served in the run excuses everything after it."""
     assert turmoils(History(elections=[5.0]))[0].settled == math.inf
+
+
+def test_election_before_the_history_excuses_nothing() -> None:
+    """It was over before anybody asked."""
+    assert turmoils(History(probes=[Probe(9, 9.1, True)], elections=[8.0])) == []

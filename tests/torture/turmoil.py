@@ -43,8 +43,10 @@ class Turmoil:
 def turmoils(history: History) -> list[Turmoil]:
     """Find the times in which Consul itself promises little."""
     served = [probe for probe in history.probes if probe.was_served]
+    # The election that made the cluster was over before anybody acted.
+    began = min((probe.began for probe in history.probes), default=-math.inf)
     found = []
-    for elected in sorted(history.elections):
+    for elected in sorted(elected for elected in history.elections if elected > began):
         lost = max((one.ended for one in served if one.ended < elected), default=-math.inf)
         settled = min((one.ended for one in served if one.began > elected), default=math.inf)
         forgets = any(began < elected and ended > lost for began, ended in history.blackouts)

@@ -118,6 +118,7 @@ class FakeConsul(Courier):
     def __init__(self) -> None:
         """Begin with a leader, and nothing said."""
         self.asked: list[Asked] = []
+        self.latency = LATENCY
         self.parked = 0
         """Polls that wait at a server."""
         self.leaders: dict[str, str] = {}
@@ -173,7 +174,7 @@ class FakeConsul(Courier):
         loop = asyncio.get_running_loop()
         self.asked.append(Asked(_short(server), target, question.headers, loop.time()))
         try:
-            await asyncio.sleep(LATENCY)
+            await asyncio.sleep(self.latency)
             await self._check(server)
             gate = next((gate for gate in self._gates if target.startswith(gate.start)), None)
             if gate is not None:

@@ -158,6 +158,22 @@ def test_line_is_dropped_who_waits_looks_again_and_waits_on() -> None:
     play(scene)
 
 
+def test_client_is_answered_its_timer_goes_with_it() -> None:
+    """A thousand short polls an hour leave no thousand timers of five minutes."""
+
+    async def scene(edge: Edge) -> None:
+        edge.consul.say(KV, b"[1]", 5)
+        for index in range(6, 30):
+            client = await edge.parks(f"{KV}?index={index - 1}")
+            edge.consul.say(KV, b"[1]", index)
+            await client
+        timers: list[asyncio.TimerHandle] = asyncio.get_running_loop()._scheduled  # type: ignore[attr-defined] # of asyncio's own loops
+        left = [timer for timer in timers if not timer.cancelled()]
+        assert [timer for timer in left if "_look_again" in repr(timer)] == []
+
+    play(scene)
+
+
 def test_client_leaves_nothing_is_left_of_it() -> None:
     """Neither a waiter nor a timer, and the gauge goes back; the others stay parked."""
 

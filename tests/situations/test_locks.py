@@ -50,8 +50,10 @@ async def test_session_is_destroyed_and_its_lock_is_seen_to_be_free(place: Place
     known = await place.edge.get(key)
     monitor = place.edge.begin(f"{key}?index={known.index}&wait=300s")
     await place.until_parked(key)
+    generation = place.lines(key)[0].generation
     await place.edge.put(f"/v1/session/destroy/{one}")
-    # Index 1 is below all: a kept answer would do, if there were a valid one.
+    # The watch may have told as soon as this; but the write itself has to count.
+    assert place.lines(key)[0].generation > generation
     assert "Session" not in (await place.edge.get(f"{key}?index=1")).json()[0]
     assert "Session" not in (await woken(monitor)).json()[0]
 

@@ -27,7 +27,7 @@ class Load:
 
     edge: Asker
     targets: tuple[str, ...]
-    readers: int = 3
+    readers: int = 20
     """Of each target."""
     got: dict[tuple[str, int], list[Got]] = field(default_factory=dict)
     _tasks: "list[asyncio.Task[None]]" = field(default_factory=list)
@@ -251,7 +251,7 @@ async def test_real_cluster_falls_and_comes_back_under_load(
         await place.register("web")
         targets = (WEB, "/v1/catalog/service/web")
         known = {target: (await place.until_live(target)).body for target in targets}
-        async with Load(place.edge, targets) as load:
+        async with Load(place.edge, targets, readers=3) as load:
             for server in consul_cluster.servers:
                 consul_cluster.kill(server)
             await eventually(lambda: load.is_each(3), "everybody told of 3 s", within=60)

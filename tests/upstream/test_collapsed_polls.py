@@ -102,6 +102,8 @@ async def test_keys_beyond_the_limit_are_polled_in_turn_and_their_clients_woken(
             for key in keys:
                 # Past the edge: its own writes are no test of how it learns of others'.
                 standin.state.keys.put(key, b"after")
+            # Long before a watch that nobody needs any more makes room.
+            await eventually(lambda: all(poll.done() for poll in polls), "all woken")
             assert await asyncio.gather(*polls) == [(200, b"after")] * len(keys)
             assert standin.parked <= 1
 
@@ -140,7 +142,9 @@ async def test_watches_of_a_lost_server_never_overfill_the_next() -> None:
                 assert waiting(edge) == len(keys)
                 for key in keys:
                     one.state.keys.put(key, b"after")
+                await eventually(lambda: all(poll.done() for poll in polls), "all woken")
                 assert await asyncio.gather(*polls) == [(200, b"after")] * len(keys)
+                assert other.slots.polls == 3
 
 
 async def test_edge_drains_whoever_is_held_gets_the_current_value() -> None:

@@ -3,17 +3,21 @@
 import re
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
 from consul_edge.core.endpoints import ENDPOINTS, Treatment, find
 from tests.consul import ConsulAgent
+from tests.differential import catalog
+from tests.differential.compare import Place, differences, misstatements
 from tests.differential.deliberate import DELIBERATE
 from tests.differential.play import Side, Stage, play
 from tests.differential.rows import Row, Scene
 from tests.differential.table import SCENES
 from tests.edge import EdgeProcess
 from tests.peers import require
+from tests.wire import Answer
 
 ROWS = [row for scene in SCENES for row in scene.rows]
 
@@ -65,6 +69,41 @@ def test_each_request_through_the_edge_is_answered_as_by_consul(
     assert not found, "\n".join(found)
     # Without any hit the comparison would say nothing of what is kept.
     assert stage.hits or not any(is_kept(row) for row in scene.rows)
+
+
+LIVE = [
+    row
+    for row in catalog.READS
+    if row.status == 200
+    and find(path_of(row)).treatment is Treatment.WATCH
+    and "near=_agent" not in row.target
+]
+
+
+@pytest.mark.real
+def test_each_live_answer_is_as_consuls_own_to_the_byte() -> None:
+    """What a watch proves has not aged: only what the edge says of itself is different."""
+    require("consul")
+    settings = {"cache": {"ttl": "0s"}}
+    with ConsulAgent() as agent, EdgeProcess([agent.server], settings) as edge:
+        direct = Side((agent.address, agent.port), agent.address)
+        side = Side((edge.address, edge.port), agent.address)
+        for row in catalog.PREPARED:
+            direct.ask(row)
+        place = Place(agent.address, twin=False)
+        found = []
+        for row in LIVE:
+            live = side.ask(replace(row, until=is_live))
+            found += [f"{row}: {line}" for line in misstatements(live, agent.server)]
+            found += [
+                f"{row}: {line}" for line in differences(row, direct.ask(row), live, place, place)
+            ]
+    assert found == []
+
+
+def is_live(answer: Answer) -> bool:
+    """Whether a watch vouches for it."""
+    return answer.header("Cache-Status") == "consul-edge; hit; detail=live"
 
 
 def test_table_without_a_row_for_an_endpoint_is_incomplete() -> None:

@@ -42,7 +42,7 @@ class Part:
     """KV only: by check-and-set."""
     vanishes: bool = False
     """Whether it is deleted now and then."""
-    pause: float = 0.5
+    pause: float = 0.4
     """Seconds between two writes at most."""
 
 
@@ -61,9 +61,9 @@ class Writer:
         """Write until the curtain falls; look before the answer is there, and as soon as it is."""
         while not self._stage.curtain.is_set():
             chance = self._chance
-            early = [self._look() for _ in range(chance.choice((0, 0, 1, 3)))]
+            early = [self._look() for _ in range(chance.choice((0, 1, 3)))]
             await asyncio.gather(*early, self.write())
-            await asyncio.gather(*[self._look() for _ in range(chance.choice((0, 1, 3)))])
+            await asyncio.gather(*[self._look() for _ in range(chance.choice((1, 3)))])
             await asyncio.sleep(chance.uniform(0.02, self._part.pause))
 
     async def _look(self) -> None:

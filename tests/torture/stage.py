@@ -26,16 +26,15 @@ class Client:
 
     def __init__(self) -> None:
         """Open for business, inside a running loop."""
-        connector = aiohttp.TCPConnector(limit=0, force_close=True)
-        self._session = aiohttp.ClientSession(connector=connector)
-        # aiohttp would send a PUT again when a kept connection breaks.
-        self._session._retry_connection = False
+        self._reads = _session(is_kept=True)
+        self._writes = _session(is_kept=False)
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *details: object) -> None:
-        await self._session.close()
+        await self._reads.close()
+        await self._writes.close()
 
     async def ask(
         self,
@@ -51,7 +50,8 @@ class Client:
         headers = {"X-Consul-Token": token} if token else {}
         timeout = aiohttp.ClientTimeout(total=patience)
         try:
-            async with self._session.request(
+            session = self._reads if method == "GET" else self._writes
+            async with session.request(
                 method, url, data=data, headers=headers, timeout=timeout
             ) as response:
                 told = {name.lower(): value for name, value in response.headers.items()}
@@ -118,3 +118,11 @@ class Stage:
         read = Read(reader, question, mode, reply, began, ended, via, index, identity)
         self.history.reads.append(read)
         return read
+
+
+def _session(*, is_kept: bool) -> aiohttp.ClientSession:
+    connector = aiohttp.TCPConnector(limit=0, force_close=not is_kept)
+    session = aiohttp.ClientSession(connector=connector)
+    # aiohttp would send a request again when a kept connection breaks.
+    session._retry_connection = False
+    return session

@@ -12,7 +12,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from consul_edge import __version__, admin_client
+from consul_edge import __version__, admin_client, categorize_command
 from consul_edge.core.errors import ConfigError, EdgeError
 
 if TYPE_CHECKING:
@@ -232,6 +232,9 @@ def _parser() -> argparse.ArgumentParser:
     _add_demo(command("demo", _demo, summary, _sentence(summary), " --nodes 500 --churn 20"))
     summary, example = admin_client.SUMMARY, admin_client.EXAMPLE
     admin_client.add_arguments(command("admin", _admin, summary, _sentence(summary), example))
+    summary, example = categorize_command.SUMMARY, categorize_command.EXAMPLE
+    made = command("categorize", categorize_command.run, summary, _sentence(summary), example)
+    categorize_command.add_arguments(made)
     summary = "show the version"
     command("version", _version, summary, _sentence(summary), "")
     return parser

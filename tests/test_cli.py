@@ -17,7 +17,7 @@ from consul_edge.config.sources import FLAGS
 from consul_edge.core.address import parse_listen, parse_server
 from consul_edge.core.errors import NoServer
 
-COMMANDS = ("serve", "demo", "check-config", "print-config", "admin", "version")
+COMMANDS = ("serve", "demo", "check-config", "print-config", "admin", "categorize", "version")
 
 
 class StubApp:

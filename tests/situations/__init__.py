@@ -2,7 +2,7 @@
 The situations in which a cache of Consul's answers goes wrong, each of them a named test.
 
 Where both can show it, one test runs over the stand-in and over a real Consul.  The numbers are
-those of CONSUL.md D.8, as in the docstrings of the tests; "section 0" there means what was measured
+those of CONSUL.md D.8, as in the tests' docstrings; "section 0" there means what was measured
 on a real Consul 1.8.7.
 
     1-4, 8      test_indexes

@@ -128,7 +128,10 @@ class Bystander:
 
 
 @pytest.mark.real
-async def test_thousand_abandoned_polls_on_distinct_keys_refuse_nobody(limited: Place) -> None:
+@pytest.mark.parametrize("mode", ["", "consistent&"], ids=["collapsed", "passed"])
+async def test_thousand_abandoned_polls_on_distinct_keys_refuse_nobody(
+    limited: Place, mode: str
+) -> None:
     """Consul holds what is abandoned: the edge never opens so much that it is refused (0)."""
     place = limited
     await place.consul.put("/v1/kv/bystander", b"1")
@@ -138,14 +141,18 @@ async def test_thousand_abandoned_polls_on_distinct_keys_refuse_nobody(limited: 
     most = 0
     for start in range(0, CLIENTS, 50):
         polls = [
-            place.edge.begin(f"/v1/kv/gone/{start + number}?index={missing.index}&wait=20s")
-            for number in range(50)
+            place.edge.begin(f"/v1/kv/gone/{key}?{mode}index={missing.index}&wait=20s")
+            for key in range(start, start + 50)
         ]
 
         def are_there(polls: "list[asyncio.Task[Got]]" = polls) -> bool:
-            return parked(place) + sum(poll.done() for poll in polls) >= len(polls)
+            passed = server_of(place).slots.polls if mode else 0
+            return parked(place) + passed + sum(poll.done() for poll in polls) >= len(polls)
 
         await eventually(are_there, "the clients wait")
+        # By the time that as many others were answered, those have arrived at Consul.
+        for _ in polls:
+            assert (await place.consul.get("/v1/status/leader")).status == 200
         most = max(most, used(place))
         for poll in polls:
             poll.cancel()

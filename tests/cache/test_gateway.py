@@ -412,8 +412,10 @@ def test_answer_grows_too_large_where_no_watch_has_room_parked_clients_are_told(
         edge.consul.say(WEB, b"[1]", 5)
         client = await edge.parks(f"{WEB}?index=5")
         edge.consul.say(WEB, LARGE, 6)
+        began = clock()
         with pytest.raises(LimitReached, match=r"watch\.max_per_server"):
             await client
+        assert clock() - began <= 2.0
 
     play(scene, CACHE__MAX_ENTRY_BYTES="1KiB", poll_limit=0)
 

@@ -67,6 +67,7 @@ def create_app(settings: Settings) -> web.Application:
         ui=settings.ui_proxy,
         agent_reads=settings.consul.agent_reads,
         body_bytes=settings.limits.body_bytes,
+        parked_per_client=settings.limits.parked_per_client,
     )
     admin = settings.admin
     admin_token = AdminToken(admin.token, admin.token_file, asyncio.get_running_loop().time)

@@ -43,7 +43,7 @@ LONGEST_PAUSE: Final = 60.0
 BURST: Final = 10
 """Rounds that may follow each other at once; a table-wide watch has 2, as Consul advises."""
 
-SHARE: Final = 20
+SHARE: Final = 50
 """How much faster than a table-wide watch any other may go on for long."""
 
 

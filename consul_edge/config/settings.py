@@ -212,7 +212,10 @@ class Watch(Section, frozen=True, kw_only=True):
 
 
 class Limits(Section, frozen=True, kw_only=True):
-    """What clients may send."""
+    """What clients may send, and how many may wait."""
+
+    parked_per_client: Count = 2000
+    """Blocking queries that wait here for one client address; 503 beyond."""
 
     head_bytes: Bytes = 64 * 2**10
     """Of a request's line and headers; 431 beyond."""

@@ -19,6 +19,7 @@ from consul_edge.upstream.courier import Question
 from consul_edge.upstream.upstream import Upstream
 from consul_edge.web.body import take_body
 from consul_edge.web.hits import Delivery, Hits, Ready
+from consul_edge.web.parked import Parked
 
 CALL = web.RequestKey("call", Call)
 """What the request was, for metrics and the access log."""
@@ -42,6 +43,7 @@ class Proxy:
         ui: bool,
         agent_reads: str,
         body_bytes: int,
+        parked_per_client: int,
     ) -> None:
         """
         Serve ``/v1/`` and perhaps ``/ui/``.
@@ -52,6 +54,8 @@ class Proxy:
             ui: Whether Consul's own page is passed on.
 
             agent_reads: ``deny`` refuses reads that mean one agent.
+
+            parked_per_client: Blocking queries that one client may have waiting.
         """
         self._upstream = upstream
         self._cache = cache
@@ -61,6 +65,7 @@ class Proxy:
         self._ui = ui
         self._denies_agent_reads = agent_reads == "deny"
         self._body_bytes = body_bytes
+        self._parked = Parked(parked_per_client)
         self._endless: set[Answer] = set()
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
@@ -89,13 +94,16 @@ class Proxy:
         return await self._reply(request, call, answer, ("fwd=method",))
 
     async def _read(self, request: web.Request, call: Call, headers: Pairs) -> web.StreamResponse:
-        delivery = Delivery(self._hits, request) if call.poll is not None else None
-        found = await self._cache.read(
-            call,
-            headers,
-            lambda: self._upstream.read(self._question(request, call, headers, None)),
-            delivery,
-        )
+        async def forward() -> Answer:
+            return await self._upstream.read(self._question(request, call, headers, None))
+
+        delivery = None
+        if call.poll is None:
+            found = await self._cache.read(call, headers, forward)
+        else:
+            delivery = Delivery(self._hits, request)
+            with self._parked.one_of(request.remote):
+                found = await self._cache.read(call, headers, forward, delivery)
         if isinstance(found, Served):
             if delivery is not None and delivery.response is not None:
                 return delivery.response

@@ -1,0 +1,48 @@
+"""
+How many blocking queries one client may have waiting.
+
+What waits costs little, but costs it for ten minutes: without a bound one client that opens polls
+and forgets them would take the memory of all others.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from consul_edge.core.errors import LimitReached
+
+LIMIT = "limits.parked_per_client"
+
+
+class Parked:
+    """Counts, by client address."""
+
+    def __init__(self, most: int) -> None:
+        """Allow each client *most* at once."""
+        self._most = most
+        self._count: Counter[str] = Counter()
+
+    @contextmanager
+    def one_of(self, client: str | None) -> Iterator[None]:
+        """
+        Count one more of *client* for as long as the context lasts.
+
+        Args:
+            client: Its address; none is known behind a unix socket, whose file says who may come.
+
+        Raises:
+            LimitReached: When it has too many already.
+        """
+        if not client:
+            yield
+            return
+        if self._count[client] >= self._most:
+            text = f"{LIMIT} ({self._most}) blocking queries of {client} are waiting already"
+            raise LimitReached(503, LIMIT, text)
+        self._count[client] += 1
+        try:
+            yield
+        finally:
+            self._count[client] -= 1
+            if not self._count[client]:
+                del self._count[client]

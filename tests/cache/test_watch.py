@@ -5,6 +5,7 @@ import pytest
 from consul_edge import metrics
 from consul_edge.cache.line import Line
 from consul_edge.cache.served import Served
+from consul_edge.cache.watch import BURST, SHARE
 from consul_edge.upstream.slots import Slots
 from tests.cache.making import KV, SERVICES, WEB, Edge, clock, play, settled, until
 from tests.upstream.making import value_of
@@ -352,7 +353,9 @@ def test_consul_fails_the_watch_backs_off_and_its_clients_stay_parked() -> None:
 
 
 @pytest.mark.parametrize(
-    ("target", "most"), [(SERVICES, 13), (WEB, 211)], ids=["table-wide", "single service"]
+    ("target", "most"),
+    [(SERVICES, 2 + 10 + 1), (WEB, BURST + 10 * SHARE + 1)],
+    ids=["table-wide", "single service"],
 )
 def test_index_moves_all_the_time_the_rounds_are_paced(target: str, most: int) -> None:
     """A whole table's index follows all changes: at most one round each second for long."""

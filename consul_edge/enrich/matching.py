@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from consul_edge.enrich.columns import Cell, Column, Schema, texts_of
 from consul_edge.enrich.patterns import PatternSet
-from consul_edge.enrich.query import (
+from consul_edge.enrich.terms import (
     NUMBER,
     Compare,
     Glob,

@@ -21,8 +21,9 @@ from consul_edge.core.durations import parse_duration
 from consul_edge.core.errors import BadRequest
 from consul_edge.enrich.columns import Column, Kind, Schema
 from consul_edge.enrich.document import shown
-from consul_edge.enrich.query import Query, Term, Whole, parse_query
+from consul_edge.enrich.query import parse_query
 from consul_edge.enrich.table import Key
+from consul_edge.enrich.terms import Query, Term, Whole
 
 MAX_PARAMETERS: Final = 100
 MAX_VALUES: Final = 500

@@ -23,12 +23,23 @@ twin of this module gives as well; tests/enrich/query_vectors.json is what both 
 
 import difflib
 import re
-from dataclasses import dataclass
 from typing import Final, NoReturn
 
 from consul_edge.core.errors import BadRequest
 from consul_edge.enrich.columns import Column, Kind, Schema
 from consul_edge.enrich.patterns import BadPattern, measure
+from consul_edge.enrich.terms import (
+    NUMBER,
+    Compare,
+    Glob,
+    Part,
+    Pattern,
+    Query,
+    Term,
+    Test,
+    Whole,
+    searching,
+)
 
 MAX_LENGTH: Final = 2_000
 MAX_VALUES: Final = 100
@@ -39,9 +50,6 @@ _FIELD: Final = re.compile(r"([A-Za-z_][A-Za-z0-9_.-]{0,140}):")
 _COULD_BE_FIELD: Final = re.compile(r"[A-Za-z_]+")
 _META: Final = re.compile(r"meta\.[A-Za-z0-9_-]{1,128}", re.IGNORECASE)
 _OPERATOR: Final = re.compile(r">=|<=|>|<|=")
-NUMBER: Final = re.compile(r"-?[0-9]{1,15}(?:\.[0-9]{1,15})?")
-"""What is compared as a number, in a query and in a text."""
-
 _PORT: Final = re.compile(r"[0-9]+")
 
 
@@ -54,72 +62,6 @@ class QueryError(BadRequest):
         self.code = code
         self.position = position
         self.reason = reason
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """The text is somewhere within."""
-
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Whole:
-    """The text is all of it; an empty one: there is none."""
-
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Glob:
-    """The parts follow each other with anything between them."""
-
-    parts: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Compare:
-    """It is a number, and compares so."""
-
-    operator: str
-    """One of ``= > >= < <=``."""
-
-    number: float
-
-
-@dataclass(frozen=True, slots=True)
-class Pattern:
-    """The regular expression is found in it."""
-
-    pattern: str
-
-
-Test = Part | Whole | Glob | Compare | Pattern
-
-
-@dataclass(frozen=True, slots=True)
-class Term:
-    """One condition."""
-
-    tests: tuple[Test, ...]
-    """Any of them; their texts are in small letters."""
-
-    column: Column | None = None
-    """None: the row as a whole."""
-
-    negated: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Query:
-    """All conditions."""
-
-    terms: tuple[Term, ...] = ()
-
-
-def searching(pattern: str) -> str:
-    """Write a pattern that finds, for those who only match from the start."""
-    return f"(?s:.*?)(?m:{pattern})"
 
 
 def parse_query(text: str, schema: Schema) -> Query:

@@ -16,8 +16,8 @@ from typing import Any, Final, Generic, TypeVar
 from consul_edge.enrich.columns import Cell, Column, Schema, texts_of
 from consul_edge.enrich.matching import Holds, any_holds
 from consul_edge.enrich.natural import natural_key
-from consul_edge.enrich.query import Term
 from consul_edge.enrich.rows import NodeRow, ServiceRow
+from consul_edge.enrich.terms import Term
 
 MAX_COLUMNS: Final = 64
 """Columns that are kept: anybody may ask for any key of Meta."""

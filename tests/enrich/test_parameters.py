@@ -52,6 +52,7 @@ def test_listing_without_parameters_is_all_rows() -> None:
         ([("company", '"Beta, Inc",Acme Ltda')], ["ping", "web", "node"]),
         ([("company", "all")], ["ping", "web", "node", "bare"]),
         ([("company", "Acme Ltda,ALL")], ["ping", "web", "node", "bare"]),
+        ([("company", "Acme Ltda"), ("company", "all")], ["ping", "web", "node", "bare"]),
         ([("company", "")], ["ping", "web", "node", "bare"]),
         ([("company", '""')], ["bare"]),
         ([("site", "rio"), ("status", "warning")], ["node"]),

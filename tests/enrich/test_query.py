@@ -31,6 +31,14 @@ def test_query_of_the_vectors_finds_the_rows_expected(vector: dict[str, Any]) ->
     assert [names[number] for number in found] == vector["rows"]
 
 
+@pytest.mark.parametrize("vector", VECTORS["matches"], ids=lambda vector: vector["q"])
+def test_query_of_the_vectors_holds_for_single_rows_alike(vector: dict[str, Any]) -> None:
+    """A row that changed is judged without the others."""
+    matches = row_predicate(parse_query(vector["q"], SERVICES), SERVICES)
+
+    assert [name for name, row in SHELF.items() if matches(row)] == vector["rows"]
+
+
 @pytest.mark.parametrize("vector", VECTORS["errors"], ids=lambda vector: vector["q"][:20])
 def test_query_of_the_vectors_that_is_none_says_where(vector: dict[str, Any]) -> None:
     """The error's code and position are those of the page's twin."""

@@ -1,7 +1,7 @@
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from consul_edge.enrich import table as module
@@ -143,7 +143,14 @@ def test_pages_together_are_all_rows_once(order: list[int], size: int) -> None:
     assert not pages[-1]
 
 
+def test_leading_zeros_do_not_make_a_number_larger() -> None:
+    """web002 is two."""
+    assert natural_key("web002") < natural_key("web10")
+
+
 @given(st.text(), st.text())
+@example("a", "A")
+@example("b02", "b2")
 def test_natural_keys_are_equal_for_equal_texts_only(one: str, other: str) -> None:
     """The order is total: no two texts are in the same place."""
     assert (natural_key(one) == natural_key(other)) is (one == other)

@@ -124,6 +124,8 @@ def _wait(text: str) -> float | None:
 
 
 def _max_age(given: dict[str, str], directives: dict[str, str]) -> float | None:
+    # Consul refuses a bad number also where it makes no use of it.
+    max_age = _seconds(directives, "max-age")
     text = given.get("max_stale", "")
     if text:
         try:
@@ -134,13 +136,16 @@ def _max_age(given: dict[str, str], directives: dict[str, str]) -> float | None:
         return None
     if "must-revalidate" in directives:
         return 0.0
-    return _seconds(directives, "max-age")
+    return max_age
 
 
 def _directives(cache_control: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for part in cache_control.lower().split(","):
         name, _, value = part.strip().partition("=")
+        if name.strip() in found:
+            # Consul checks each of them.
+            raise Unclear("cache-control")
         if name:
             found[name.strip()] = value.strip()
     return found

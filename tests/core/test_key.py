@@ -90,6 +90,26 @@ UNCLEAR = [
     ("GET", "/v1/catalog/nodes?stale&consistent", [], "conflicting-consistency"),
     ("GET", "/v1/catalog/nodes?cached&consistent", [], "conflicting-consistency"),
     ("GET", "/v1/catalog/nodes?cached", [("Cache-Control", "max-age=soon")], "cache-control"),
+    ("GET", "/v1/catalog/nodes", [("Cache-Control", "max-age=abc")], "cache-control"),
+    ("GET", "/v1/kv/a?max_stale=1s", [("Cache-Control", "max-age=abc")], "cache-control"),
+    (
+        "GET",
+        "/v1/catalog/services",
+        [("Cache-Control", "max-age=30 stale-if-error=9")],
+        "cache-control",
+    ),
+    (
+        "GET",
+        "/v1/catalog/services?cached",
+        [("Cache-Control", "must-revalidate, max-age=x")],
+        "cache-control",
+    ),
+    (
+        "GET",
+        "/v1/catalog/datacenters",
+        [("Cache-Control", "max-age=x, max-age=1")],
+        "cache-control",
+    ),
     ("GET", "/v1/catalog/nodes?near=_agent", [], "near"),
     ("GET", "/v1/catalog/nodes?near=%5Fip", [], "near"),
     ("GET", "/v1/catalog/nodes", [("Authorization", "Basic dTpw")], "authorization"),
@@ -135,7 +155,8 @@ ASKS = [
         Ask(Mode.CACHED, max_age=1.0, stale_if_error=60.0),
     ),
     ("", [("Cache-Control", "no-cache")], Ask(no_cache=True)),
-    ("", [("Cache-Control", "no-store, max-age=x")], Ask(no_cache=True)),
+    ("", [("Cache-Control", "no-store, max-age=3")], Ask(no_cache=True)),
+    ("", [("Cache-Control", "max-age=3")], Ask()),
 ]
 
 

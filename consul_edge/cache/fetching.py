@@ -76,7 +76,7 @@ class Fetcher:
         headers = [*key.headers, ("Via", self._via)]
         if line.token:
             headers.append(("X-Consul-Token", line.token))
-        self._upstream.credentials.complete(headers, has_token_parameter=False)
+        self._upstream.credentials.authorize(headers)
         return Question(parse_call("GET", target), headers, None)
 
     async def ask(self, line: Line) -> Entry:

@@ -17,7 +17,7 @@ from consul_edge.cache.line import Line
 from consul_edge.cache.lines import Lines
 from consul_edge.cache.served import Passed, Served, served
 from consul_edge.cache.watches import Watches
-from consul_edge.core.ask import Ask
+from consul_edge.core.ask import Ask, Mode
 from consul_edge.core.endpoints import Treatment
 from consul_edge.core.entry import Entry
 from consul_edge.core.errors import EdgeError, LimitReached, NoServer, ServerFailed
@@ -113,6 +113,9 @@ class Gateway:
         if isinstance(decision, Bypass) or self._fetcher.was_too_large(key):
             reason = decision.reason if isinstance(decision, Bypass) else "size"
             return await self._pass(forward, reason, ask, line)
+        if ask.index and ask.mode is Mode.STALE and not self._servers.well():
+            # Without a leader nothing can be fetched to be kept, but any server may answer this.
+            return await self._pass(forward, "stale", ask, line)
         line = self._lines.obtain(key, rule, token)
         line.guests += 1
         try:

@@ -13,7 +13,7 @@ from typing import Final
 from consul_edge import metrics
 from consul_edge.cache.line import Line, Waiter
 from consul_edge.cache.lines import Lines
-from consul_edge.cache.served import Served
+from consul_edge.cache.served import Served, served
 from consul_edge.cache.watches import Watches
 
 DEFAULT_WAIT: Final = 300.0
@@ -57,6 +57,12 @@ class Holding:
         Returns:
             What to answer; None: look again, for the time is over or the line was dropped.
         """
+        kept = line.kept(self._loop.time())
+        if kept is not None and not kept.is_superseded:
+            entry = kept.entry
+            if index < entry.index and not entry.covers(index):
+                # It came while this client's own fetch, an older one, was under way.
+                return served(kept, "held")
         waiter = Waiter(index, self._loop.create_future(), deliver)
         line.waiters[waiter] = None
         self._watches.want(line)

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+import structlog
+
 from consul_edge.cache.served import Served
 from consul_edge.cache.store import MemoryStore
 from consul_edge.core.entry import Entry
@@ -20,6 +22,8 @@ from consul_edge.core.policy import Kept, Rule, wakes_by_index
 
 if TYPE_CHECKING:
     from consul_edge.cache.flights import Flight
+
+log = structlog.get_logger()
 
 Store = MemoryStore[Entry]
 
@@ -216,5 +220,9 @@ class Line:
         del self.waiters[waiter]
         if not waiter.news.done():
             if news is not None and waiter.deliver is not None:
-                waiter.deliver(news)
+                try:
+                    waiter.deliver(news)
+                except Exception:
+                    # A defect with one client must not take the news from the others.
+                    log.exception("delivery failed")
             waiter.news.set_result(news)

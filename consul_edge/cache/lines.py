@@ -26,6 +26,9 @@ from consul_edge.core.endpoints import ENDPOINTS, Endpoint
 from consul_edge.core.key import Key
 from consul_edge.core.policy import Rule
 
+_LONG_KEY = 512
+"""Characters of a KV key beyond which it is compared with each line rather than taken apart."""
+
 
 class Lines:
     """All lines, found by their key and by what a write touches."""
@@ -124,6 +127,17 @@ class Lines:
                 touched.generation += 1
                 touched.writes -= times
 
+    def _paths_above(self, key: str) -> Iterable[str]:
+        """
+        List the KV paths of lines that *key* begins with, its own among them.
+
+        A key has few beginnings, unless it is as long as only somebody who means harm makes it.
+        """
+        if len(key) > _LONG_KEY:
+            return [path for path in self._kv if key.startswith(path)]
+        beginnings = (key[:end] for end in range(len(key) + 1))
+        return [path for path in beginnings if path in self._kv]
+
     def _touched(self, effects: Sequence[Effect]) -> dict[Touched, int]:
         """Say what *effects* touch, and how many of them each."""
         found: dict[Touched, int] = {}
@@ -142,9 +156,8 @@ class Lines:
                     if touches_endpoint(effect, row)
                 ]
             case KvEntry(key=key):
-                # Single entries and prefixes stand under their path: a written key has few.
-                near = [self._kv.get(key[:end], ()) for end in range(len(key) + 1)]
-                return [line.own for line in chain(*near) if touches(effect, line.key)]
+                near = chain(*(self._kv[path] for path in self._paths_above(key)))
+                return [line.own for line in near if touches(effect, line.key)]
             case KvTree():
                 every = chain(*self._kv.values())
                 return [line.own for line in every if touches(effect, line.key)]

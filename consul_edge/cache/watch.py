@@ -144,6 +144,8 @@ class Watch:
                 # Flushed or evicted, and still wanted: begin anew; but while a write is under
                 # way nothing is kept, and asking again and again would not change that.
                 await asyncio.sleep(FIRST_PAUSE)
+                if line.writes:
+                    continue
                 return True
             if server not in rotation.servers:
                 # Its name stands for others now, and nobody listens to it any more.
@@ -232,7 +234,10 @@ class Watch:
         entry, is_kept = await self._tools.flights.settle(line, entry, ticket)
         if is_kept:
             _count("answered")
-            return entry.index if entry.server == server.name else await self._fill(server)
+            if entry.server != server.name:
+                # Its answer was doubted, and another server asked: not to be asked again at once.
+                raise ServerFailed(server.name, "was asked about by another's answer", sent=True)
+            return entry.index
         _count("refused")
         if entry.status == 403:
             return 0

@@ -11,6 +11,8 @@ Rule 3: what is abandoned still costs Consul a connection; so nothing is abandon
 import asyncio
 from typing import Final
 
+import structlog
+
 from consul_edge import metrics
 from consul_edge.cache.fetching import Fetcher, TooLarge
 from consul_edge.cache.flights import Flights
@@ -20,6 +22,8 @@ from consul_edge.cache.watch import Tools, Watch
 from consul_edge.core.errors import EdgeError
 from consul_edge.upstream.rotation import Rotation
 from consul_edge.upstream.servers import Server
+
+log = structlog.get_logger()
 
 FILLS: Final = 16
 """Watches that may fill at once."""
@@ -181,9 +185,18 @@ class Watches:
 
     async def _poll_in_turn(self) -> None:
         """Ask for the lines without a watch, a few at a time, while there are any."""
+        try:
+            await self._turns()
+        except Exception:
+            # The top of a background loop: the next line that wants a watch begins it anew.
+            log.exception("polling in turn failed")
+        finally:
+            self._polling = None
+
+    async def _turns(self) -> None:
         turns: dict[Line, float] = {}
         while self._wanting:
-            if self._rotation.servers.are_out:
+            if self._rotation.servers.are_useless(self._now()):
                 await asyncio.wait((self._rotation.servers.news(),), timeout=POLL_INTERVAL)
                 continue
             self._promote()
@@ -199,7 +212,6 @@ class Watches:
                 await asyncio.gather(*(self._poll(line) for line in due))
             elif self._wanting:
                 await asyncio.sleep(max(min(turns.values()) - now, 0.01))
-        self._polling = None
 
     async def _poll(self, line: Line) -> None:
         try:

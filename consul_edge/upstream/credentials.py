@@ -119,6 +119,11 @@ class Credentials:
             token = self._token()
         if token:
             _set(headers, "X-Consul-Token", token)
+        return self.authorize(headers)
+
+    def authorize(self, headers: Pairs) -> Pairs:
+        """Add HTTP Basic alone: a kept answer's token is its key's, and never a borrowed one."""
+        auth = self._auth()
         if auth:
             _set(headers, "Authorization", "Basic " + base64.b64encode(auth.encode()).decode())
         return headers

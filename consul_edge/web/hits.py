@@ -3,7 +3,8 @@ Writing kept answers to clients: the headers of the moment, and one rendering fo
 
 Rule 1: clients that get the same get the same bytes: head and body of an answer are put together
 once a second and entry, and each client costs one write.
-Rule 2: what is large, or whose client reads slowly, goes aiohttp's way, which waits for it.
+Rule 2: what is large, or whose client reads slowly, goes aiohttp's way, which waits for it; what
+is larger still goes in parts, for a client that does not read would have the whole of it buffered.
 """
 
 import asyncio
@@ -20,6 +21,9 @@ from consul_edge.cache.served import Served
 from consul_edge.core.entry import Entry, moment_headers
 from consul_edge.core.headers import Pairs
 from consul_edge.core.policy import cache_status
+from consul_edge.upstream.answer import WHOLE_BYTES
+from consul_edge.web.keys import UNTYPED
+from consul_edge.web.streaming import write_whole
 
 SMALL_BYTES: Final = 1400
 """Bodies below are not compressed: they fit a packet as they are."""
@@ -40,11 +44,18 @@ LEVEL: Final = 4
 class Ready(web.StreamResponse):
     """A response whose bytes have been written already."""
 
-    def __init__(self, entry: Entry) -> None:
-        """Tell aiohttp that there is nothing left to do."""
-        super().__init__(status=entry.status, reason=entry.reason)
+    def __init__(self, entry: Entry, size_bytes: int) -> None:
+        """
+        Tell aiohttp that there is nothing left to do, and the access log what was done.
+
+        Args:
+            size_bytes: What was written, the head included: so aiohttp counts, too.
+        """
+        server = {"X-Consul-Edge-Server": entry.server}
+        super().__init__(status=entry.status, reason=entry.reason, headers=server)
         self._keep_alive = True
         self._eof_sent = True
+        self._body_length = size_bytes
 
 
 class Hits:
@@ -73,7 +84,17 @@ class Hits:
         if zipped:
             body = self._compress(entry)
             headers[hdrs.CONTENT_ENCODING] = "gzip"
-        return web.Response(status=entry.status, reason=entry.reason, headers=headers, body=body)
+        response: web.StreamResponse
+        if len(body) <= WHOLE_BYTES:
+            response = web.Response(
+                status=entry.status, reason=entry.reason, headers=headers, body=body
+            )
+            response[UNTYPED] = hdrs.CONTENT_TYPE not in headers
+            return response
+        response = web.StreamResponse(status=entry.status, reason=entry.reason, headers=headers)
+        response[UNTYPED] = hdrs.CONTENT_TYPE not in headers
+        await write_whole(request, response, body)
+        return response
 
     def write(self, request: web.Request, served: Served, *, zipped: bool) -> Ready | None:
         """
@@ -92,8 +113,9 @@ class Hits:
             or transport.get_write_buffer_size()
         ):
             return None
-        transport.write(self._render(served, zipped=zipped))
-        return Ready(served.entry)
+        raw = self._render(served, zipped=zipped)
+        transport.write(raw)
+        return Ready(served.entry, len(raw))
 
     def _render(self, served: Served, *, zipped: bool) -> bytes:
         now = int(time.time())
@@ -170,8 +192,11 @@ class Delivery:
 
 def wants_gzip(request: web.Request, entry: Entry) -> bool:
     """Tell whether *request* gets the compressed form of *entry*."""
-    accepted = request.headers.get(hdrs.ACCEPT_ENCODING)
-    return bool(accepted) and len(entry.body) >= SMALL_BYTES and accepts_gzip(str(accepted))
+    if len(entry.body) < SMALL_BYTES:
+        return False
+    # Several headers are one list (RFC 9110 section 5.3).
+    accepted = request.headers.getall(hdrs.ACCEPT_ENCODING, ())
+    return bool(accepted) and accepts_gzip(",".join(accepted))
 
 
 def accepts_gzip(accepted: str) -> bool:

@@ -12,3 +12,6 @@ CACHE = web.AppKey("cache", Cache)
 UPSTREAM = web.AppKey("upstream", Upstream)
 HOSTS = web.AppKey("hosts", Hosts)
 INSTANCE = web.AppKey("instance", str)
+
+UNTYPED = web.ResponseKey("untyped", bool)
+"""Whether Consul gave its answer no Content-Type; aiohttp would add one."""

@@ -16,8 +16,8 @@ from consul_edge import metrics
 from consul_edge.core.errors import BadRequest, EdgeError, LimitReached, Refused
 from consul_edge.core.headers import via
 from consul_edge.web import audit
-from consul_edge.web.keys import HOSTS, INSTANCE, SETTINGS
-from consul_edge.web.proxy import CALL, UNTYPED
+from consul_edge.web.keys import HOSTS, INSTANCE, SETTINGS, UNTYPED
+from consul_edge.web.proxy import CALL
 
 log = structlog.get_logger()
 

@@ -2,8 +2,6 @@
 The proxy for Consul's own API: status, headers and body are Consul's (promise 1).
 """
 
-import asyncio
-
 from aiohttp import hdrs, web
 from multidict import CIMultiDict
 
@@ -18,17 +16,13 @@ from consul_edge.upstream.answer import Answer
 from consul_edge.upstream.courier import Question
 from consul_edge.upstream.upstream import Upstream
 from consul_edge.web.body import take_body
-from consul_edge.web.hits import Delivery, Hits, Ready
+from consul_edge.web.hits import Delivery, Hits
+from consul_edge.web.keys import UNTYPED
 from consul_edge.web.parked import Parked
+from consul_edge.web.streaming import abort, write_part
 
 CALL = web.RequestKey("call", Call)
 """What the request was, for metrics and the access log."""
-
-UNTYPED = web.ResponseKey("untyped", bool)
-"""Whether Consul gave its answer no Content-Type; aiohttp would add one."""
-
-STALL = 300.0
-"""Seconds that a client may stop reading in the middle of its answer."""
 
 
 class Proxy:
@@ -107,11 +101,7 @@ class Proxy:
         if isinstance(found, Served):
             if delivery is not None and delivery.response is not None:
                 return delivery.response
-            response = await self._hits.respond(request, found)
-            if isinstance(response, Ready):
-                return response
-            response[UNTYPED] = hdrs.CONTENT_TYPE not in response.headers
-            return response
+            return await self._hits.respond(request, found)
         detail = (f"detail={found.reason}",) if found.reason else ()
         return await self._reply(request, call, found.answer, ("fwd=bypass", *detail))
 
@@ -175,28 +165,21 @@ class Proxy:
         try:
             await response.prepare(request)
             if answer.body:
-                await _write(response, answer.body)
+                await write_part(response, answer.body)
             async for chunk in answer.chunks():
-                await _write(response, chunk)
+                await write_part(response, chunk)
         except TimeoutError:
             # The client stopped reading: it holds a connection to Consul that others need.
-            if request.transport is not None:
-                request.transport.abort()
+            abort(request)
         except ServerFailed:
             if not (call.endpoint.endless and self._upstream.rotation.is_draining):
                 # Half an answer must not look like a whole one.
-                if request.transport is not None:
-                    request.transport.abort()
+                abort(request)
                 raise
         finally:
             self._endless.discard(answer)
             answer.close()
         return response
-
-
-async def _write(response: web.StreamResponse, chunk: bytes) -> None:
-    async with asyncio.timeout(STALL):
-        await response.write(chunk)
 
 
 def origin_form(target: str) -> str:

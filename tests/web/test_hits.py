@@ -4,12 +4,14 @@ import asyncio
 import gc
 import gzip
 import weakref
+from collections.abc import Mapping
 from dataclasses import replace
 from unittest.mock import Mock
 
 import pytest
 from aiohttp import HttpVersion10, web
 from aiohttp.test_utils import make_mocked_request
+from multidict import CIMultiDict
 
 from consul_edge.cache.served import Served
 from consul_edge.core.entry import Entry, make_entry, moment_headers
@@ -34,7 +36,7 @@ def an_entry(body: bytes = SMALL, status: int = 200) -> Entry:
     return make_entry(status, "OK", said, body, server="a:8500")
 
 
-def a_request(headers: dict[str, str] | None = None, *, buffered: int = 0) -> web.Request:
+def a_request(headers: Mapping[str, str] | None = None, *, buffered: int = 0) -> web.Request:
     """Make a client's request; what is written to it is in its transport."""
     transport = Mock()
     transport.is_closing.return_value = False
@@ -169,6 +171,16 @@ async def test_zipped_answer_says_so() -> None:
     """With its own length."""
     _, headers, body = await answered(Served(an_entry(MEDIUM), "live"), GZIP)
     assert (headers["Content-Encoding"], headers["Content-Length"]) == ("gzip", str(len(body)))
+
+
+async def test_accepted_codings_come_in_several_headers_all_count() -> None:
+    """They are one list, whose order means nothing."""
+    plain, zipped = Served(an_entry(MEDIUM), "live"), []
+    for last in ("gzip", "gzip;q=0"):
+        request = a_request(CIMultiDict([("Accept-Encoding", "br"), ("Accept-Encoding", last)]))
+        await Hits().respond(request, plain)
+        zipped.append("Content-Encoding" in written(request)[1])
+    assert zipped == [True, False]
 
 
 async def test_body_fits_a_packet_it_is_not_compressed() -> None:

@@ -146,7 +146,10 @@ def _decide_blocking(ask: Ask, rule: Rule, kept: Kept | None) -> Decision:
     if kept.entry.covers(ask.index):
         return _HOLD
     if ask.index < kept.entry.index and _is_fresh(ask, rule, kept):
-        return _LIVE if kept.is_live else _YOUNG
+        if kept.is_live:
+            return _LIVE
+        # In KV, where locks live, a young entry is no proof; but who said how old it may be.
+        return _YOUNG if rule.is_kept or ask.max_age is not None else _FETCH
     return _FETCH
 
 

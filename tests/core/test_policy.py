@@ -161,7 +161,14 @@ TABLES: Final[dict[str, tuple[Rule, dict[str, Row]]]] = {
     ),
     "kv": (
         a_rule(KV),
-        PAST_EVERY_CACHE | BLOCKING | {name: (ask, NEVER) for name, (ask, _) in PLAIN.items()},
+        PAST_EVERY_CACHE
+        | BLOCKING
+        | {name: (ask, NEVER) for name, (ask, _) in PLAIN.items()}
+        | {
+            # Locks live there: young is no proof.
+            "index below": (Ask(index=4), "fetch live fetch fetch fetch fetch"),
+            "index between": (Ask(index=8), "fetch live fetch fetch fetch fetch"),
+        },
     ),
     "kv that is watched": (a_rule(KV, Treatment.WATCH), PLAIN | PAST_EVERY_CACHE | BLOCKING),
     "strict": (

@@ -1,0 +1,132 @@
+"""What must not storm, stop or lose its way: each was once found by a stranger's look."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from consul_edge.cache.served import Passed, Served
+from consul_edge.core.effects import KvEntry
+from consul_edge.upstream.credentials import Credentials
+from tests.cache.making import KV, WEB, Edge, line_in, lines_with, play, settled, until
+from tests.virtual import elapse
+
+MANY = b"[" + b",".join(b'{"ID":"%d"}' % number for number in range(500)) + b"]"
+
+
+@pytest.mark.parametrize("length", [10, 512, 513, 500_000])
+def test_key_of_any_length_touches_what_it_begins_with(length: int) -> None:
+    """A megabyte of key is compared with the lines there are, not taken apart."""
+    lines = lines_with()
+    key = "a" * length
+    above = [line_in(lines, f"/v1/kv/{path}?recurse") for path in ("", "a", "aaa")]
+    beside = line_in(lines, "/v1/kv/b?recurse")
+    with lines.writing([KvEntry(key)]):
+        assert [line.writes for line in above] == [1, 1, 1]
+        assert beside.writes == 0
+
+
+def test_news_came_while_an_older_fetch_was_under_way_its_client_is_not_parked_on_it() -> None:
+    """What its own fetch brought was overtaken; what is kept is what it waits for."""
+
+    async def scene(edge: Edge) -> None:
+        edge.consul.say(KV, b"[1]", 5)
+        slow = edge.consul.gate(KV)
+        waiting = edge.client(f"{KV}?index=5&wait=60s")
+        await slow.reached.wait()
+
+        async def written() -> None:
+            edge.consul.say(KV, b"[2]", 6)
+
+        await edge.write("PUT", KV, written)
+        assert (await edge.kept(f"{KV}?index=5&wait=60s")).entry.index == 6
+        slow.open()
+        await settled()
+        assert waiting.done()
+        found = await waiting
+        assert isinstance(found, Served)
+        assert found.entry.index == 6
+
+    play(scene)
+
+
+def test_two_servers_disagree_they_are_asked_ever_more_rarely() -> None:
+    """One that answers empty is contradicted by the other, each time, and nobody storms."""
+
+    async def scene(edge: Edge) -> None:
+        edge.consul.say(WEB, MANY, 9, server="a")
+        edge.consul.say(WEB, MANY, 9, server="b")
+        edge.servers[0].slots.lease(poll=True)
+        await edge.watched(WEB)
+        edge.consul.say(WEB, b"[]", 10, server="b")
+        before = len(edge.consul.asked)
+        await elapse(20)
+        assert len(edge.consul.asked) - before < 40
+        assert (await edge.kept(WEB)).entry.body == MANY
+
+    play(scene, "ab")
+
+
+def test_nobody_leads_a_stale_blocking_query_is_passed_at_once() -> None:
+    """Any server answers it, as it would directly; only what is kept needs a leader."""
+
+    async def scene(edge: Edge) -> None:
+        edge.consul.leader_of_all = ""
+        for server in edge.servers:
+            edge.upstream.rotation.listen(server)
+        await until(lambda: edge.servers[0].leader == "")
+        edge.consul.say(WEB, b"[]", 5)
+        found = await edge.get(f"{WEB}?stale&index=1&wait=2s")
+        assert isinstance(found, Passed)
+        assert (found.reason, edge.forwarded) == ("stale", 1)
+
+    play(scene)
+
+
+def test_a_write_hangs_the_watch_of_a_new_key_waits_for_its_end() -> None:
+    """Nothing could be kept meanwhile, however often Consul were asked."""
+
+    async def scene(edge: Edge) -> None:
+        edge.consul.say(WEB, b"[]", 5)
+        answered = asyncio.Event()
+
+        async def hung() -> None:
+            await answered.wait()
+
+        writing = asyncio.create_task(edge.write("PUT", "/v1/catalog/register", hung))
+        await settled()
+        await edge.parks(f"{WEB}?index=5&wait=60s")
+        await elapse(1)
+        before = len(edge.consul.asked)
+        await elapse(10)
+        assert len(edge.consul.asked) == before
+        answered.set()
+        await writing
+        await until(lambda: edge.line(WEB).entry is not None)
+
+    play(scene)
+
+
+def test_lent_token_is_never_that_of_a_fetch_for_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fetch has its key's token, and the key of an anonymous client has none."""
+
+    async def scene(edge: Edge) -> None:
+        lending = Credentials(token=lambda: "own", auth=lambda: "", token_for_clients=True)
+        monkeypatch.setattr(edge.upstream, "credentials", lending)
+        await edge.kept(WEB)
+        sent: list[Any] = [name for name, _ in edge.consul.asked[-1].headers]
+        assert "X-Consul-Token" not in sent
+
+    play(scene)
+
+
+def test_poll_of_kv_from_a_lower_index_is_never_answered_unproven() -> None:
+    """Locks live there: a young entry that nothing watches is no proof."""
+
+    async def scene(edge: Edge) -> None:
+        edge.consul.say(KV, b"[1]", 5)
+        await edge.kept(f"{KV}?index=1&wait=1s")
+        edge.consul.say(KV, b"[2]", 6)
+        assert (await edge.kept(f"{KV}?index=1&wait=1s")).entry.body == b"[2]"
+
+    play(scene)

@@ -6,7 +6,7 @@ Here settings become parts, and here a request gets its rule, its identity and i
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Final
@@ -140,6 +140,7 @@ class Cache:
         if isinstance(found, Served):
             self._count(call.endpoint.name, found.result)
         elif rule.is_kept:
+            found = replace(found, is_cacheable=True)
             self._count(call.endpoint.name, "bypass")
         return found
 

@@ -20,6 +20,9 @@ class Passed:
     reason: str
     """Why nothing was kept; empty where nothing ever is."""
 
+    is_cacheable: bool = False
+    """Whether plain reads of its endpoint are kept."""
+
 
 @dataclass(frozen=True, slots=True)
 class Served:

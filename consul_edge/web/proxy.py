@@ -103,7 +103,10 @@ class Proxy:
                 return delivery.response
             return await self._hits.respond(request, found)
         detail = (f"detail={found.reason}",) if found.reason else ()
-        return await self._reply(request, call, found.answer, ("fwd=bypass", *detail))
+        status = ("fwd=bypass", *detail)
+        return await self._reply(
+            request, call, found.answer, status, is_cacheable=found.is_cacheable
+        )
 
     def _question(
         self, request: web.Request, call: Call, headers: Pairs, body: bytes | None
@@ -138,9 +141,19 @@ class Proxy:
         return next((part for part in parts if part not in ("", ".", "..")), "") == "v1"
 
     async def _reply(
-        self, request: web.Request, call: Call, answer: Answer, status: tuple[str, ...]
+        self,
+        request: web.Request,
+        call: Call,
+        answer: Answer,
+        status: tuple[str, ...],
+        *,
+        is_cacheable: bool = False,
     ) -> web.StreamResponse:
         headers = CIMultiDict(response_headers(answer.headers.items()))
+        if is_cacheable:
+            # Consul's own speak of its agent's cache; a hit of that is none of this one.
+            headers.popall("Age", None)
+            headers["X-Cache"] = "MISS"
         headers["X-Consul-Edge-Server"] = answer.server.name
         headers["Cache-Status"] = cache_status(status)
         if answer.is_open:

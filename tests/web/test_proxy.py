@@ -124,7 +124,6 @@ async def test_forwarded_for_is_told_only_where_the_answer_is_nobody_elses(
 @pytest.mark.parametrize(
     ("method", "target", "status"),
     [
-        ("GET", "/v1/catalog/nodes?consistent", "consul-edge; fwd=bypass; detail=consistent"),
         ("GET", "/v1/session/list", "consul-edge; fwd=bypass"),
         ("HEAD", "/v1/catalog/nodes", "consul-edge; fwd=bypass"),
         ("PUT", "/v1/kv/a", "consul-edge; fwd=method"),
@@ -160,6 +159,32 @@ async def test_answer_of_the_cache_has_the_edges_own_headers_and_no_others(
     assert hit.header("X-Cache") == "HIT"
     assert hit.header("Cache-Status") == "consul-edge; hit; detail=ttl"
     assert {name.lower() for name, _ in hit.headers} - direct == ours | {"age"}
+
+
+async def test_cacheable_read_goes_past_the_cache_its_answer_says_miss_too(
+    standin: StandIn, house: House
+) -> None:
+    """Whoever watches ``X-Cache`` sees each read of a kept endpoint."""
+    target = "/v1/catalog/nodes?consistent"
+    direct = {name.lower() for name, _ in await direct_answer(standin, "GET", target)}
+    answer = await house.ask("GET", target)
+    assert answer.header("X-Cache") == "MISS"
+    assert answer.header("Cache-Status") == "consul-edge; fwd=bypass; detail=consistent"
+    added = {name.lower() for name, _ in answer.headers} - direct
+    assert added == {"x-consul-edge-server", "cache-status", "x-cache"}
+
+
+async def test_cacheable_read_goes_past_the_cache_consuls_words_on_its_own_are_replaced(
+    standin: StandIn, house: House
+) -> None:
+    """A hit of the agent's cache is none of the edge's."""
+    target = "/v1/health/service/a?cached&near=_agent"
+    await direct_answer(standin, "GET", target)
+    direct = dict(await direct_answer(standin, "GET", target))
+    assert (direct["X-Cache"], "Age" in direct) == ("HIT", True)
+    answer = await house.ask("GET", target)
+    assert (answer.header("X-Cache"), answer.header("Age")) == ("MISS", None)
+    assert answer.header("Cache-Status") == "consul-edge; fwd=bypass; detail=near"
 
 
 async def test_redirect_is_passed_on_unfollowed(standin: StandIn, house: House) -> None:

@@ -44,6 +44,9 @@ class Case:
     is_repeated_by_consul: bool = False
     """Whether Consul 1.8 itself answers the query with the old state, at the new index."""
 
+    moves_twice: bool = False
+    """Whether one change moves the index in two steps, of which either may be told first."""
+
 
 def registered(node: str, **fields: Any) -> Step:
     """Register something of a node."""
@@ -211,7 +214,7 @@ CASES: Final[dict[str, Case]] = {
         ("POST", "connect/intentions", intention("i4")),
         index_of="connect/intentions",
     ),
-    "roots": Case("connect/ca/roots", (), another_root()),
+    "roots": Case("connect/ca/roots", (), another_root(), moves_twice=True),
     "page-nodes": Case("internal/ui/nodes", (), registered("n10")),
     "page-node": Case(
         "internal/ui/node/n11", (registered("n11"),), registered("n11", **service("s12"))
@@ -286,7 +289,10 @@ async def test_what_wakes_a_query_at_consul_wakes_one_that_the_edge_holds(
                 task.cancel()
         direct, held = (task.result() for task in polls)
         assert held.status == case.status
-        assert direct == held or case.is_repeated_by_consul
+        if case.moves_twice:
+            assert direct.body == held.body
+        else:
+            assert direct == held or case.is_repeated_by_consul
         # What is kept now is right, too.
         direct, kept = [await read(house, base + target) for base in bases]
         assert (kept.status, kept.body) == (direct.status, direct.body)

@@ -1,7 +1,7 @@
 """
 Randomized runs on the real Consul: whatever a seed does, every answer is justified.
 
-Three seeds are part of every test run.  For more, and longer ones::
+One seed is part of every test run; 14 and 55 have found what it misses.  For more, and longer::
 
     TORTURE_SEEDS="17 18 19" TORTURE_SECONDS=120 make test ARGS=tests/torture
 
@@ -21,9 +21,8 @@ from tests.torture.history import History
 from tests.torture.judge import judge
 from tests.torture.scenes import play_faults, play_identities
 
-CHOSEN = ("14", "24", "55")
-"""With many watches and with few, with outages and without, and each fault in some of them: as
-mutants of the edge have shown, each finds what the others miss."""
+CHOSEN = ("24",)
+"""With outages, and with most of the faults: as mutants of the edge have shown, it finds most."""
 
 SEEDS = os.environ.get("TORTURE_SEEDS", "").split() or list(CHOSEN)
 SECONDS = float(os.environ.get("TORTURE_SECONDS", "14"))

@@ -90,7 +90,8 @@ RETOLD: Final = {
         "Who allows a stale answer may get a kept one, which was asked for in the default mode: "
         "it tells how it was made, and that is better than what was demanded.",
         lambda theirs, ours, edge: (
-            (theirs, ours) == ("stale", "leader") and edge.header("X-Cache") == "HIT"
+            (theirs, ours) == ("stale", "leader")
+            and "fwd=bypass" not in str(edge.header("Cache-Status"))
         ),
     ),
     "content-encoding": Retold(

@@ -91,7 +91,7 @@ RETOLD: Final = {
         "it tells how it was made, and that is better than what was demanded.",
         lambda theirs, ours, edge: (
             (theirs, ours) == ("stale", "leader")
-            and "fwd=bypass" not in str(edge.header("Cache-Status"))
+            and any(word in str(edge.header("Cache-Status")) for word in ("; hit", "fwd=miss"))
         ),
     ),
     "content-encoding": Retold(

@@ -16,6 +16,7 @@ from prometheus_client import Counter
 from consul_edge import metrics
 from consul_edge.cache.fetching import Fetcher
 from consul_edge.cache.flights import Flights
+from consul_edge.cache.following import Following
 from consul_edge.cache.gateway import Forward, Gateway
 from consul_edge.cache.holding import Deliver, Holding
 from consul_edge.cache.identity import Identities
@@ -30,9 +31,11 @@ from consul_edge.config import Settings
 from consul_edge.core.ask import Unclear
 from consul_edge.core.effects import Effect, effects
 from consul_edge.core.endpoints import decode_path
+from consul_edge.core.entry import Entry
 from consul_edge.core.headers import Pairs
-from consul_edge.core.key import parse_key
-from consul_edge.core.request import Call
+from consul_edge.core.key import Key, parse_key
+from consul_edge.core.policy import Rule
+from consul_edge.core.request import Call, parse_call
 from consul_edge.upstream.answer import Answer
 from consul_edge.upstream.upstream import Upstream
 
@@ -144,6 +147,33 @@ class Cache:
             self._count(call.endpoint.name, "bypass")
         return found
 
+    def follow(self, target: str, token: str, heard: Callable[[], None]) -> Following:
+        """
+        Have the answer to a read kept and watched, whether or not a client asks for it.
+
+        Args:
+            target: In plain spelling, without parameters that steer how it is answered.
+
+            heard: See ``Following``.
+        """
+        line = self.lines.obtain(*self._keyed(target, token), token)
+        return Following(line, self.lines, self._flights, self.watches, heard)
+
+    async def ask(self, target: str, token: str) -> Entry:
+        """
+        Ask Consul once, past everything that is kept.
+
+        Returns:
+            The answer, whatever it says.
+
+        Raises:
+            EdgeError: When no server answers.
+
+            TooLarge: When it is larger than any that is kept.
+        """
+        key, rule = self._keyed(target, token)
+        return await self._fetcher.ask(self.lines.apart(key, rule, token))
+
     async def write(
         self,
         call: Call,
@@ -190,6 +220,11 @@ class Cache:
         await self.watches.close()
         await self._flights.close()
         await self._saving.close()
+
+    def _keyed(self, target: str, token: str) -> tuple[Key, Rule]:
+        call = parse_call("GET", target)
+        key, _ = parse_key(call, (), self.identities.of(token))
+        return key, self._rules.of(call)
 
     @contextmanager
     def _writing(self, touched: Sequence[Effect], *, of_rights: bool) -> Iterator[None]:

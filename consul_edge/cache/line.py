@@ -97,6 +97,8 @@ class Line:
     is_warm: bool = False
     """Watched whether or not anybody reads it."""
     waiters: dict[Waiter, None] = field(default_factory=dict)
+    followers: dict[object, Callable[[], None]] = field(default_factory=dict)
+    """Called after whatever is published, news or not, and after a drop; they keep it watched."""
     told: dict[int, float] = field(default_factory=dict)
     """Indexes above Consul's, and when a client that came with one was told the lower one."""
 
@@ -131,13 +133,18 @@ class Line:
         return self.key.identity != ANONYMOUS and not self.token
 
     @property
+    def is_kept_watched(self) -> bool:
+        """Whether it is to be watched though no client waits."""
+        return self.is_warm or bool(self.followers)
+
+    @property
     def is_idle(self) -> bool:
         """Whether there is nothing to know about it."""
         return (
             not self.guests
             and not self.waiters
             and not self.is_watched
-            and not self.is_warm
+            and not self.is_kept_watched
             and self.name not in self.store
         )
 
@@ -183,6 +190,7 @@ class Line:
             news = Served(entry, "held")
             for waiter in [one for one in self.waiters if is_other or not entry.covers(one.index)]:
                 self._release(waiter, news)
+        self._tell_followers()
         return entry
 
     def restore(self, entry: Entry, proved_at: float) -> None:
@@ -215,6 +223,11 @@ class Line:
         """Forget the entry, and that anything fetched so far may be kept."""
         self.store.drop(self.name)
         self.own.generation += 1
+        self._tell_followers()
+
+    def _tell_followers(self) -> None:
+        for heard in tuple(self.followers.values()):
+            heard()
 
     def _release(self, waiter: Waiter, news: Served | None) -> None:
         del self.waiters[waiter]

@@ -2,7 +2,7 @@
 All lines, found by their key and by what a write touches.
 
 Rule 1: a line exists while there is anything to know: an entry, a flight, a watch or a waiter, or
-that it is warm.
+that it is to be kept watched.
 Rule 2: a write bumps the generation of whatever it may touch, before and after: single lines for
 KV, whole endpoints else, for one registration must not cost a step for each of 10,000 lines.  What
 was fetched in another generation is never kept.
@@ -76,14 +76,17 @@ class Lines:
         """Give the line of *key*, a new one if need be."""
         line = self.find(key, token)
         if line is None:
-            name = key.name
-            endpoint = self._endpoints.setdefault(key.endpoint, Touched())
-            line = Line(key, rule, name, token, self.store, endpoint)
+            line = self.apart(key, rule, token)
             line.own.writes = sum(touches(effect, key) for effect in self._writing)
-            self._by_key[key] = self._by_name[name] = line
+            self._by_key[key] = self._by_name[line.name] = line
             if key.kv_path is not None:
                 self._kv.setdefault(key.kv_path, set()).add(line)
         return line
+
+    def apart(self, key: Key, rule: Rule, token: str) -> Line:
+        """Make a line that nobody finds: to ask for, and not to keep."""
+        endpoint = self._endpoints.setdefault(key.endpoint, Touched())
+        return Line(key, rule, key.name, token, self.store, endpoint)
 
     def tidy(self, line: Line) -> None:
         """Forget a line about which there is nothing to know."""
@@ -99,7 +102,7 @@ class Lines:
     def is_needed(self, name: str) -> bool:
         """Whether an entry must not be evicted: somebody waits for what follows it."""
         line = self._by_name.get(name)
-        return line is not None and (bool(line.waiters) or line.is_warm)
+        return line is not None and (bool(line.waiters) or line.is_kept_watched)
 
     def evicted(self, name: str) -> None:
         """Note that an entry is gone."""

@@ -92,6 +92,11 @@ class Watches:
         return len(self._tasks)
 
     @property
+    def limit(self) -> int:
+        """How many there may be at all servers together."""
+        return sum(server.slots.poll_limit for server in self._rotation.servers)
+
+    @property
     def wanted(self) -> int:
         """How many lines there are for which clients wait and no server has room."""
         return len(self._wanting)
@@ -102,7 +107,7 @@ class Watches:
             return
         if self._has_room():
             self._start(line)
-        elif line.waiters or line.is_warm:
+        elif line.waiters or line.is_kept_watched:
             self._queue(line)
         else:
             self._wanted_at = self._now()
@@ -146,7 +151,7 @@ class Watches:
     def _promote(self) -> None:
         """Give room that became free to those who wait longest."""
         for line in list(self._wanting):
-            if not (line.waiters or line.is_warm):
+            if not (line.waiters or line.is_kept_watched):
                 del self._wanting[line]
                 self._lines.tidy(line)
             elif self._has_room():
@@ -159,7 +164,7 @@ class Watches:
         listed = self._rotation.servers.well()
         if listed:
             return self._choose() is not None
-        return len(self._tasks) < sum(server.slots.poll_limit for server in self._rotation.servers)
+        return len(self._tasks) < self.limit
 
     def _choose(self) -> Server | None:
         """Give the server with the fewest polls that has room for one more."""
@@ -169,7 +174,7 @@ class Watches:
     def _goes_on(self, line: Line) -> bool:
         """Tell, at the end of a round, whether there will be another one."""
         # Those who were woken by this round are guests still, and will have read in a moment.
-        if line.waiters or line.guests or line.is_warm:
+        if line.waiters or line.guests or line.is_kept_watched:
             return True
         if line.entry is None:
             return False

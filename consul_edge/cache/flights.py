@@ -3,7 +3,8 @@ One running fetch per key, and what becomes of its answer.
 
 Rule 1: a flight belongs to nobody who waits for it: it ends, and its answer is kept, also when
 everyone has left.
-Rule 2: nobody joins a flight that began before a write of his own: its generation is another.
+Rule 2: nobody joins a flight that began before a write of his own: its generation is another; nor
+one that has landed: what it brought may be older than what he has.
 Rule 3: every answer that is to be kept, a flight's or a watch's, is settled here; an answer that
 was overtaken by a newer one is not kept, and one that says much is gone is asked for again.
 """
@@ -32,6 +33,15 @@ class Flight:
 
     generation: int
     task: "asyncio.Task[Entry]"
+
+    def takes(self, generation: int) -> bool:
+        """
+        Whether whoever comes now, in *generation*, may join.
+
+        Between a task's end and the callbacks that tell it others run: who comes then, and once
+        more when he has seen the answer, would get that same one again.
+        """
+        return self.generation == generation and not self.task.done()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +94,7 @@ class Flights:
             TooLarge: When the answer is too large to be shared.
         """
         flight = line.flight
-        is_joined = join and flight is not None and flight.generation == line.generation
+        is_joined = join and flight is not None and flight.takes(line.generation)
         if flight is None or not is_joined:
             task = asyncio.create_task(self._fly(line))
             flight = line.flight = Flight(line.generation, task)

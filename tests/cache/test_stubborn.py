@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 
+from consul_edge.cache.line import Line
 from consul_edge.cache.served import Passed, Served
 from consul_edge.core.effects import KvEntry
+from consul_edge.core.entry import Entry
 from consul_edge.upstream.credentials import Credentials
 from tests.cache.making import KV, WEB, Edge, line_in, lines_with, play, settled, until
 from tests.virtual import elapse
@@ -46,6 +48,41 @@ def test_news_came_while_an_older_fetch_was_under_way_its_client_is_not_parked_o
         found = await waiting
         assert isinstance(found, Served)
         assert found.entry.index == 6
+
+    play(scene)
+
+
+def test_flight_has_just_landed_nobody_joins_it_whose_index_is_higher() -> None:
+    """
+    Between its end and the callback that takes it away, a client came who had newer: that one was
+    told the lower index, for the flight that he then waited for was the same once more.
+    """
+
+    async def scene(edge: Edge) -> None:
+        edge.consul.say(WEB, b"[1]", 5)
+        fetcher = edge.cache._fetcher
+        ask = fetcher.ask
+        came: list[asyncio.Task[Served | Passed]] = []
+
+        async def ask_and_have_somebody_come(line: Line) -> Entry:
+            entry = await ask(line)
+            if not came:
+                edge.consul.say(WEB, b"[2]", 6)
+                came.append(edge.client(f"{WEB}?index=6&wait=60s"))
+            return entry
+
+        answered = asyncio.Event()
+        # While somebody writes nothing is kept: not even what the client has from a watch.
+        writing = asyncio.create_task(edge.write("PUT", "/v1/catalog/register", answered.wait))
+        await settled()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(fetcher, "ask", ask_and_have_somebody_come)
+            assert (await edge.kept(WEB)).entry.index == 5
+            await settled()
+        assert [task for task in came if task.done()] == []
+        assert edge.waiters == 1
+        answered.set()
+        await writing
 
     play(scene)
 

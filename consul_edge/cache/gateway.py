@@ -8,7 +8,7 @@ kept one that says how old it is, or an error that says what each server did.
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Final, assert_never
+from typing import Final
 
 from consul_edge.cache.fetching import Fetcher, TooLarge, Unanswered
 from consul_edge.cache.flights import Flights
@@ -25,7 +25,6 @@ from consul_edge.core.failover import Verdict
 from consul_edge.core.key import Key
 from consul_edge.core.policy import (
     Bypass,
-    Fetch,
     Hold,
     PassOn,
     Rule,
@@ -47,7 +46,7 @@ SOON_AGAIN: Final = 1.0
 """Seconds that a client is held which insists on an index above Consul's: it was told once."""
 
 TOLD: Final = 60.0
-"""Seconds within which it is not told again."""
+"""Seconds within which it is not told again at once."""
 
 _TOLD_MOST: Final = 1000
 
@@ -166,31 +165,29 @@ class Gateway:
     async def _block(self, line: Line, ask: Ask, deliver: Deliver | None) -> Served:
         """Hold a blocking query until there is something else than its client has."""
         until = self._holding.until(ask.wait)
+        if self._was_told(line, ask.index) and not self._holding.is_over(until):
+            soon = min(until, self._now() + SOON_AGAIN)
+            news = await self._holding.park(line, ask.index, soon, deliver)
+            if news is not None:
+                return news
         while True:
             kept = line.kept(self._now())
             decision = decide(ask, line.rule, kept)
-            match decision:
-                case Serve(result=result) if kept is not None:
-                    return served(kept, result)
-                case Hold() if kept is not None and self._holding.is_over(until) and kept.is_live:
-                    return served(kept, "held")
-                case Hold() if not self._holding.is_over(until):
-                    news = await self._holding.park(line, ask.index, until, deliver)
-                    if news is not None:
-                        return news
-                    continue
-                case Hold() | Fetch() | Bypass() | Serve():
-                    pass
-                case _:
-                    assert_never(decision)
-            found = await self._catch_up(line, ask, until, deliver)
-            if found is not None:
-                return found
+            is_over = self._holding.is_over(until)
+            if kept is not None and isinstance(decision, Serve):
+                return served(kept, decision.result)
+            if kept is not None and isinstance(decision, Hold) and is_over and kept.is_live:
+                return served(kept, "held")
+            if is_over or not isinstance(decision, Hold):
+                found = await self._catch_up(line, ask, until)
+                if found is not None:
+                    return found
+            news = await self._holding.park(line, ask.index, until, deliver)
+            if news is not None:
+                return news
 
-    async def _catch_up(
-        self, line: Line, ask: Ask, until: float, deliver: Deliver | None
-    ) -> Served | None:
-        """Fetch for a blocking query; None: it was held on, and must look again."""
+    async def _catch_up(self, line: Line, ask: Ask, until: float) -> Served | None:
+        """Fetch for a blocking query; None: its client has the best that there is already."""
         try:
             entry, is_joined = await self._fetch_newer(line, ask.index)
         except OUTAGES as error:
@@ -200,22 +197,17 @@ class Gateway:
             )
             if is_news or self._holding.is_over(until):
                 return self._answer_in_outage(line, ask, error)
-            # What it has is the best that there is, or newer: it waits for better times.
-            return await self._holding.park(line, ask.index, until, deliver)
-        answer = Served(entry, "collapsed" if is_joined else "miss")
-        if entry.status not in (200, 404) or self._holding.is_over(until):
-            return answer
-        is_unkept = line.entry is None and conclude(line.rule, entry, None) == PassOn()
-        if entry.index <= ask.index and is_unkept:
-            # Nothing is kept of such answers, so no watch would tell of the next one.
-            raise Unkept
-        if entry.covers(ask.index):
-            return await self._holding.park(line, ask.index, until, deliver)
-        if ask.index > entry.index and self._was_told(line, ask.index):
-            soon = min(until, self._now() + SOON_AGAIN)
-            news = await self._holding.park(line, ask.index, soon, deliver)
-            return news or Served(entry, "held")
-        return answer
+            return None
+        if entry.status in (200, 404) and not self._holding.is_over(until):
+            is_unkept = line.entry is None and conclude(line.rule, entry, None) == PassOn()
+            if entry.index <= ask.index and is_unkept:
+                # Nothing is kept of such answers, so no watch would tell of the next one.
+                raise Unkept
+            if entry.covers(ask.index):
+                return None
+            if entry.index < ask.index:
+                self._note_told(line, ask.index)
+        return Served(entry, "collapsed" if is_joined else "miss")
 
     async def _fetch_newer(self, line: Line, index: int) -> tuple[Entry, bool]:
         """Fetch; if that began before the client came and lacks what it has, fetch again."""
@@ -230,15 +222,13 @@ class Gateway:
             raise NoServer({"every server": "was silent while the edge shut down"}) from None
 
     def _was_told(self, line: Line, index: int) -> bool:
-        """Note that a client is told that Consul's index is lower; tell whether one was before."""
-        now = self._now()
-        before = line.told.get(index)
-        if before is not None and now - before < TOLD:
-            return True
+        """Tell whether a client with *index* has just been told that Consul's is lower."""
+        return self._now() - line.told.get(index, float("-inf")) < TOLD
+
+    def _note_told(self, line: Line, index: int) -> None:
         if len(line.told) >= _TOLD_MOST:
             line.told.clear()
-        line.told[index] = now
-        return False
+        line.told[index] = self._now()
 
     def _answer_in_outage(self, line: Line, ask: Ask, error: EdgeError) -> Served:
         stale = self._stand_in(line, ask)

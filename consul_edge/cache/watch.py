@@ -173,19 +173,20 @@ class Watch:
             and line.proved_at >= tenure.began_at
         )
 
-    async def _fill(self, server: Server, *, is_last: bool = False) -> int:
+    async def _fill(self, server: Server) -> int:
         """
         Ask without waiting; give the index to go on from, or 0 if there is none.
 
-        Args:
-            is_last: Whether to take the answer even if another server's seems to be newer.
+        If another server's answer was published meanwhile, once more: whose is newer nobody can
+        tell then, but of the second one it is known that it was asked for later.
         """
         tools, line = self._tools, self._line
-        ticket = tools.flights.ticket(line)
-        asking = Round(self._rotation, server, tools.fetcher.question(line), 0)
-        entry = await tools.fetcher.entry_of(line, await asking.answer())
-        if self._was_overtaken_at(server, ticket) and not is_last:
-            return await self._fill(server, is_last=True)
+        for _ in range(2):
+            ticket = tools.flights.ticket(line)
+            asking = Round(self._rotation, server, tools.fetcher.question(line), 0)
+            entry = await tools.fetcher.entry_of(line, await asking.answer())
+            if not self._was_overtaken_at(server, ticket):
+                break
         return await self._settle(server, entry, ticket)
 
     async def _wait_for_change(self, server: Server, index: int, lease: Lease) -> _Change:

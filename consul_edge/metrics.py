@@ -3,7 +3,8 @@ Every metric, once.
 
 Rule 1: labels are bounded: endpoint names of the table, configured servers, fixed words; never a
 path, a token or a client.
-Rule 2: the names without ``edge`` are the seed's and keep its labels.
+Rule 2: the names without ``edge`` are the seed's and keep its labels.  ``node_name`` is one of
+them and names whatever Consul names, so only the first :data:`MOST_NODES` get series of their own.
 """
 
 import platform
@@ -110,6 +111,31 @@ SERVER_FALLBACK: Final = Counter(
     ["server", "status"],
 )
 
+NODE_FAILURES: Final = Counter(
+    "consul_node_enrich_failures_total",
+    "Nodes whose services could not be read, by what happened: timeout, connection, http_error or"
+    " unknown. Beyond 1,000 node names the rest is node_name other.",
+    ["node_name", "error_type"],
+)
+
+NODE_DURATION: Final = Histogram(
+    "consul_node_enrich_duration_seconds",
+    "Time until the services of a node were known, or known not to be had. Beyond 1,000 node names"
+    " the rest is node_name other.",
+    ["node_name", "status"],
+    buckets=(0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0),
+)
+
+NODES: Final = Gauge(
+    "consul_edge_nodes",
+    "Nodes of the cluster, as who asks without a token sees them; 0 before anybody asked.",
+)
+
+NODES_IN_ERROR: Final = Gauge(
+    "consul_edge_nodes_in_error",
+    "Those of consul_edge_nodes whose services_status is error.",
+)
+
 UPSTREAM_UP: Final = Gauge(
     "consul_edge_upstream_up",
     "1 while requests are sent to the server, 0 while its circuit is open.",
@@ -171,6 +197,54 @@ for _outcome in ("written", "failed"):
 for _action in ("flush", "info", "other"):
     for _outcome in ("done", "unauthenticated", "denied", "refused"):
         ADMIN_REQUESTS.labels(_action, _outcome)
+
+
+MOST_NODES: Final = 1000
+"""How many nodes have series of their own."""
+
+OTHER: Final = "other"
+"""The ``node_name`` of all further nodes."""
+
+ERROR_TYPES: Final = frozenset({"timeout", "connection", "http_error", "unknown"})
+
+
+class FirstNames:
+    """
+    The first names that come keep their own, all later ones share one.
+
+    A name is never given up for a newer one: what a counter has counted must not vanish.
+
+    >>> names = FirstNames(2)
+    >>> [names.label(name) for name in ("a", "b", "c", "a")]
+    ['a', 'b', 'other', 'a']
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._known: set[str] = set()
+
+    def label(self, name: str) -> str:
+        """Give the label under which *name* is counted."""
+        if name not in self._known:
+            if len(self._known) >= self._most:
+                return OTHER
+            self._known.add(name)
+        return name
+
+
+_node_names: Final = FirstNames(MOST_NODES)
+
+
+def node_enriched(name: str, seconds: float, ok: bool) -> None:
+    """Count that the services of the node *name* took *seconds* to be known, or to fail."""
+    status = "success" if ok else "error"
+    NODE_DURATION.labels(_node_names.label(name), status).observe(seconds)
+
+
+def node_failed(name: str, kind: str) -> None:
+    """Count that the services of the node *name* could not be read; *kind* is what happened."""
+    error_type = kind if kind in ERROR_TYPES else "unknown"
+    NODE_FAILURES.labels(_node_names.label(name), error_type).inc()
 
 
 def initialise_server(server: str) -> None:

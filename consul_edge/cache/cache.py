@@ -114,6 +114,10 @@ class Cache:
         await self._saving.start()
         self._warming.start()
 
+    def is_kept(self, call: Call) -> bool:
+        """Tell whether plain reads of what *call* asks for are answered from entries."""
+        return self._rules.of(call).is_kept
+
     async def read(
         self, call: Call, headers: Pairs, forward: Forward, deliver: Deliver | None = None
     ) -> Served | Passed:

@@ -78,7 +78,10 @@ class Proxy:
                     f"a {call.method} with a body of this size means nothing to Consul"
                 )
             answer = await self._upstream.read(self._question(request, call, headers, body))
-            return await self._reply(request, call, answer, ("fwd=bypass",))
+            is_cacheable = self._cache.is_kept(call)
+            return await self._reply(
+                request, call, answer, ("fwd=bypass",), is_cacheable=is_cacheable
+            )
         if stream is not None and request.content_length is not None:
             headers.append(("Content-Length", str(request.content_length)))
         question = self._question(request, call, headers, body)
@@ -153,7 +156,9 @@ class Proxy:
         if is_cacheable:
             # Consul's own speak of its agent's cache; a hit of that is none of this one.
             headers.popall("Age", None)
-            headers["X-Cache"] = "MISS"
+            headers.popall("X-Cache", None)
+            if request.method == "GET":
+                headers["X-Cache"] = "MISS"
         headers["X-Consul-Edge-Server"] = answer.server.name
         headers["Cache-Status"] = cache_status(status)
         if answer.is_open:

@@ -187,6 +187,24 @@ async def test_cacheable_read_goes_past_the_cache_consuls_words_on_its_own_are_r
     assert answer.header("Cache-Status") == "consul-edge; fwd=bypass; detail=near"
 
 
+@pytest.mark.parametrize(
+    ("method", "body", "expected"),
+    [("GET", b"x", "MISS"), ("HEAD", b"", None)],
+    ids=["get-with-body", "head"],
+)
+async def test_read_that_no_cache_can_answer_consuls_words_on_its_own_are_replaced(
+    standin: StandIn, house: House, method: str, body: bytes, expected: str | None
+) -> None:
+    """Also where the method, or a body, keeps a read of a kept endpoint from the cache."""
+    target = "/v1/health/service/a?cached"
+    hit = {"X-Cache": "HIT", "Age": "7", "Content-Type": "application/json"}
+    met = standin.faults.answer(200, b"[]" if method == "GET" else b"", hit, path=target)
+    answer = await house.ask(method, target, body=body)
+    assert (answer.status, met.hits) == (200, 1)
+    assert (answer.header("X-Cache"), answer.header("Age")) == (expected, None)
+    assert answer.header("Cache-Status") == "consul-edge; fwd=bypass"
+
+
 async def test_redirect_is_passed_on_unfollowed(standin: StandIn, house: House) -> None:
     """A path that Consul redirects is the client's to follow."""
     answer = await house.ask("GET", "/v1//kv/a?raw")

@@ -13,6 +13,7 @@ from consul_edge.config import load
 from consul_edge.upstream.rotation import Rotation
 from consul_edge.web.keys import UPSTREAM
 from tests.processes import fresh_address
+from tests.waiting import eventually
 from tests.wire import Answer, Headers, exchange
 
 PORT = 8510
@@ -35,6 +36,11 @@ class House:
     def rotation(self) -> Rotation:
         """What carries its requests."""
         return self.app[UPSTREAM].rotation
+
+    async def heard(self) -> None:
+        """Wait until each server has named a leader once."""
+        servers = self.rotation.servers
+        await eventually(lambda: all(server.leader for server in servers), "heartbeats heard")
 
     async def ask(
         self, method: str, target: str, headers: Headers = (), body: bytes = b""

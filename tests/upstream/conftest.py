@@ -1,4 +1,4 @@
-"""What the tests of the sessions share."""
+"""What the tests of the sessions share; how heartbeats are kept out of a test's way."""
 
 from typing import Any
 from unittest.mock import Mock
@@ -6,6 +6,8 @@ from unittest.mock import Mock
 import aioresponses.core
 import pytest
 from aiohttp import ClientResponse
+
+from consul_edge.upstream import courier, heartbeat
 
 
 class _Response(ClientResponse):
@@ -20,3 +22,24 @@ class _Response(ClientResponse):
 def aioresponses_shim(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let aioresponses make answers; drop this when its own test says so."""
     monkeypatch.setattr(aioresponses.core, "ClientResponse", _Response)
+
+
+@pytest.fixture
+def rare_heartbeats(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Have heartbeats taken at the start and when somebody has a suspicion, but not every second.
+
+    After ``House.heard()`` only a request can find out what has happened to a server, however
+    long it takes a busy machine to send one.
+    """
+    monkeypatch.setattr(heartbeat, "INTERVAL", 3600.0)
+
+
+@pytest.fixture
+def patient_heartbeats(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Let heartbeats take as long as they like.
+
+    For tests in which a server is well: theirs is answered by the loop that is busy with the test.
+    """
+    monkeypatch.setattr(courier, "HEARTBEAT_SHARE", 1000.0)

@@ -15,6 +15,7 @@ from consul_edge.web.keys import UPSTREAM
 from tests.house import House, edge_over
 from tests.scrape import sample
 from tests.waiting import eventually
+from tests.warp import skip, warped
 from tests.wire import exchange
 
 READ = "/v1/catalog/datacenters?consistent"
@@ -61,7 +62,7 @@ async def index_of(edge: House) -> str:
 async def test_hung_local_agent_keeps_no_other_read_waiting() -> None:
     """Calls that hang at one agent do not use up what reads of the servers need."""
     server, agent = small(), small()
-    settings = {"CONSUL__TIMEOUT": "200ms", "CONSUL__POOL__MAX_CONNECTIONS": "10"}
+    settings = {"CONSUL__TIMEOUT": "1s", "CONSUL__POOL__MAX_CONNECTIONS": "10"}
     async with server.running() as one, agent.running() as local:
         async with edge_over(one, **settings, CONSUL__LOCAL_AGENT=local) as edge:
             agent.faults.hang()
@@ -69,9 +70,8 @@ async def test_hung_local_agent_keeps_no_other_read_waiting() -> None:
                 for _ in range(40):
                     await fire("/v1/agent/self")
                 await eventually(lambda: agent.seen.of(path="/v1/agent/self"), "calls hanging")
-                # Far below the deadline of 20 s that the hanging calls would have.
-                async with asyncio.timeout(5):
-                    assert (await edge.ask("GET", READ)).status == 200
+                # Half of the deadline, and it would be refused for want of a connection.
+                assert (await edge.ask("GET", READ)).status == 200
 
 
 async def test_many_parked_polls_are_all_answered_at_the_end() -> None:
@@ -127,6 +127,7 @@ async def test_clients_that_park_and_leave_take_no_connection_from_reads() -> No
         assert (await edge.ask("GET", READ)).status == 200
 
 
+@pytest.mark.usefixtures("patient_heartbeats")
 async def test_hedged_read_waits_without_spinning(monkeypatch: pytest.MonkeyPatch) -> None:
     """While two servers are slow the read sleeps until something happens."""
     turns = 0
@@ -140,10 +141,16 @@ async def test_hedged_read_waits_without_spinning(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(Read, "_wait", counted)
     one, two = small(), small()
     async with one.running() as first, two.running() as second:
-        async with edge_over(first, second, CONSUL__TIMEOUT="100ms") as edge:
-            for standin in (one, two):
-                standin.faults.delay(0.8, path=READ)
-            assert (await edge.ask("GET", READ)).status == 200
+        async with edge_over(first, second, CONSUL__TIMEOUT="1s") as edge:
+            hung = [standin.faults.hang(path=READ) for standin in (one, two)]
+            async with firing(edge) as fire:
+                read = await fire(READ)
+                await hung[1].met.wait()
+                for _ in range(50):
+                    assert (await edge.ask("GET", "/v1/status/leader")).status == 200
+                for fault in hung:
+                    fault.lift()
+                assert (await read)[0] == 200
     assert turns < 20
 
 
@@ -181,7 +188,8 @@ async def test_heartbeat_that_stalls_in_its_answer_is_a_failed_one() -> None:
     """A server that begins to answer and stops is as silent as one that does not begin."""
     one, two = small(), small()
     async with one.running() as first, two.running() as second:
-        async with edge_over(first, second, CONSUL__TIMEOUT="200ms") as edge:
+        async with edge_over(first, second, CONSUL__TIMEOUT="1s") as edge:
+            await edge.heard()
             one.faults.stall(after=0)
             answer = await edge.ask("GET", READ)
             assert answer.header("X-Consul-Edge-Server") == second.removeprefix("http://")
@@ -205,19 +213,28 @@ async def test_pool_is_full_the_next_read_waits_its_turn() -> None:
                 assert fault.hits == 2
 
 
-async def test_pool_stays_full_the_waiting_read_is_told_so() -> None:
+@pytest.mark.usefixtures("patient_heartbeats")
+def test_pool_stays_full_the_waiting_read_is_told_so() -> None:
     """A read for which no connection becomes free in time is refused with the setting's name."""
-    standin = small()
-    settings = {"CONSUL__POOL__MAX_CONNECTIONS": "1", "CONSUL__DEADLINE": "600ms"}
-    async with standin.running() as one, edge_over(one, **settings) as edge:
-        fault = standin.faults.hang(path=READ)
-        async with firing(edge) as fire:
-            await fire(READ)
-            await fault.met.wait()
-            answer = await edge.ask("GET", "/v1/catalog/nodes")
-            text = "consul-edge: consul.pool.max_connections (1) are all in use"
-            assert (answer.status, answer.body.decode()) == (503, text)
-            fault.lift()
+
+    async def told() -> None:
+        standin = small()
+        settings = {"CONSUL__POOL__MAX_CONNECTIONS": "1", "CONSUL__DEADLINE": "20s"}
+        async with standin.running() as one, edge_over(one, **settings) as edge:
+            fault = standin.faults.hang(path=READ)
+            async with firing(edge) as fire:
+                await fire(READ)
+                await fault.met.wait()
+                read = await fire("/v1/catalog/nodes")
+                slots = edge.rotation.servers.active.slots
+                await eventually(lambda: slots.short == 2, "waiting for a connection")
+                # Half of the deadline; the first read has the other half, too.
+                skip(10.1)
+                text = b"consul-edge: consul.pool.max_connections (1) are all in use"
+                assert await read == (503, text)
+                fault.lift()
+
+    warped(told())
 
 
 async def test_connections_are_all_in_use_a_write_says_which_bound() -> None:
@@ -253,12 +270,13 @@ async def test_429_elsewhere_is_obeyed_within_the_budget() -> None:
         assert len(two.seen.of(path=READ)) <= 10 + 100 // 10
 
 
+@pytest.mark.usefixtures("rare_heartbeats")
 async def test_rounds_are_as_many_as_configured() -> None:
     """With nobody reachable each server is asked once a round, ``max_retries`` times more."""
     standin = small()
     settings = {"CONSUL__MAX_RETRIES": "3", "CONSUL__RETRY_DELAY": "10ms"}
     async with standin.running() as one, edge_over(one, **settings) as edge:
-        await eventually(lambda: edge.rotation.servers.active.leader, "a first heartbeat")
+        await edge.heard()
         labels = {"server": one.removeprefix("http://"), "status": "failure"}
         metric = "consul_server_fallback_total"
         # A port may have served an earlier test of this process: only the difference counts.

@@ -8,6 +8,7 @@ from consul_edge.demo.faults import Moment
 from consul_edge.demo.standin import StandIn
 from tests.house import edge_over
 from tests.waiting import eventually
+from tests.warp import skip, warped
 
 SMALL = b"value"
 LARGE = b"x" * (3 * 1024 * 1024)
@@ -56,10 +57,12 @@ async def test_streamed_write_breaks_off_nothing_else_is_asked() -> None:
         assert second.seen.of("PUT") == []
 
 
+@pytest.mark.usefixtures("rare_heartbeats")
 async def test_server_refuses_the_write_goes_to_the_next() -> None:
     """A connection that failed before a byte was sent is no failure: the next one is asked."""
     first, second = small(), small()
     async with first.running() as one, second.running() as two, edge_over(one, two) as edge:
+        await edge.heard()
         await first.refuse()
         answer = await edge.ask("PUT", "/v1/kv/once", body=SMALL)
         assert (answer.status, answer.body) == (200, b"true")
@@ -67,14 +70,16 @@ async def test_server_refuses_the_write_goes_to_the_next() -> None:
         assert len(second.seen.of("PUT")) == 1
 
 
+@pytest.mark.usefixtures("rare_heartbeats")
 async def test_no_cluster_leader_the_write_goes_to_the_next() -> None:
     """``No cluster leader`` is Consul's word that nothing was done: another server is asked."""
     first, second = small(), small()
     async with first.running() as one, second.running() as two, edge_over(one, two) as edge:
+        await edge.heard()
         first.faults.depose()
         answer = await edge.ask("PUT", "/v1/kv/once", body=SMALL)
         assert (answer.status, answer.body) == (200, b"true")
-        assert len(second.seen.of("PUT")) == 1
+        assert (len(first.seen.of("PUT")), len(second.seen.of("PUT"))) == (1, 1)
 
 
 async def test_leadership_lost_while_committing_the_write_is_reported_not_repeated() -> None:
@@ -88,17 +93,25 @@ async def test_leadership_lost_while_committing_the_write_is_reported_not_repeat
         assert second.seen.of("PUT") == []
 
 
-async def test_silent_server_the_write_times_out_once() -> None:
+@pytest.mark.usefixtures("patient_heartbeats")
+def test_silent_server_the_write_times_out_once() -> None:
     """A write whose server stays silent ends with a text that says so, after one attempt."""
-    first, second = small(), small()
-    async with first.running() as one, second.running() as two:
-        async with edge_over(one, two, CONSUL__WRITE_TIMEOUT="100ms") as edge:
-            first.faults.hang(method="PUT")
-            answer = await edge.ask("PUT", "/v1/kv/once", body=SMALL)
-            assert answer.status == 500
-            assert b"timed out after 100ms" in answer.body
-            assert (len(first.seen.of("PUT")), second.seen.of("PUT")) == (1, [])
-            first.faults.clear()
+
+    async def times_out() -> None:
+        first, second = small(), small()
+        async with first.running() as one, second.running() as two:
+            async with edge_over(one, two, CONSUL__WRITE_TIMEOUT="30s") as edge:
+                hung = first.faults.hang(method="PUT")
+                writing = asyncio.create_task(edge.ask("PUT", "/v1/kv/once", body=SMALL))
+                await hung.met.wait()
+                skip(30.1)
+                answer = await writing
+                assert answer.status == 500
+                assert b"timed out after 30s;" in answer.body
+                assert (len(first.seen.of("PUT")), second.seen.of("PUT")) == (1, [])
+                first.faults.clear()
+
+    warped(times_out())
 
 
 async def test_nobody_reachable_the_write_says_what_each_did() -> None:
@@ -171,10 +184,12 @@ async def test_chunked_small_body_arrives_with_its_length() -> None:
         assert seen.body == SMALL
 
 
+@pytest.mark.usefixtures("rare_heartbeats")
 async def test_client_left_the_write_still_finds_the_next_server() -> None:
     """A write whose client has left goes on to its end, over as many servers as it needs."""
     first, second = small(), small()
     async with first.running() as one, second.running() as two, edge_over(one, two) as edge:
+        await edge.heard()
         first.faults.depose(hold=0.5)
         _, writer = await asyncio.open_connection(edge.address, 8510)
         head = b"PUT /v1/kv/left HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\n"

@@ -13,6 +13,7 @@ answers 500 for any other; ``agent/self`` is reduced, and what ``routes`` lacks 
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Final
 
@@ -31,6 +32,9 @@ from consul_edge.demo.state import State
 
 _LONGEST_LINE: Final = 64 * 1024
 """Consul takes targets and headers of this size."""
+
+_ACCEPTING: Final = 10
+"""Turns of the loop that a connection takes at most between its acceptance and its first byte."""
 
 _PATIENCE: Final = 1.0
 """Seconds that handlers get when the stand-in stops; all of them were woken before."""
@@ -83,7 +87,8 @@ class StandIn:
         self.churn = Churn(state, churn, seed)
         self._place = Place(state, self.faults, server, newer=newer)
         self._runner: web.AppRunner | None = None
-        self._site: web.TCPSite | None = None
+        self._site: web.SockSite | None = None
+        self._socket: socket.socket | None = None
         self._address = ("127.0.0.1", 0)
 
     @property
@@ -157,9 +162,13 @@ class StandIn:
         """Accept connections, after ``refuse`` on the same port as before."""
         assert self._runner is not None, "not running"  # noqa: S101 - a mistake of the caller
         if self._site is None:
-            self._site = web.TCPSite(self._runner, *self._address)
+            host, port = self._address
+            family = socket.AF_INET6 if ":" in host else socket.AF_INET
+            self._socket = socket.create_server((host, port), family=family)
+            self._socket.setblocking(False)
+            self._site = web.SockSite(self._runner, self._socket)
             await self._site.start()
-            self._address = (self._address[0], self._site.port)
+            self._address = (host, self._socket.getsockname()[1])
 
     async def refuse(self, *, drop: bool = True) -> None:
         """
@@ -168,9 +177,14 @@ class StandIn:
         Args:
             drop: Also reset the connections that are open.
         """
-        if self._site is not None:
+        if self._site is not None and self._socket is not None:
+            # Whoever is just being accepted becomes a connection first, like all others: else he
+            # would go on as if nothing had happened, or hear nothing at all.
+            asyncio.get_running_loop().remove_reader(self._socket)
+            for _ in range(_ACCEPTING):
+                await asyncio.sleep(0)
             await self._site.stop()
-            self._site = None
+            self._site = self._socket = None
         if drop:
             self.disconnect()
 

@@ -1,6 +1,7 @@
 """Every fault that can be ordered, as a client meets it."""
 
 import asyncio
+import socket
 from contextlib import suppress
 
 import aiohttp
@@ -220,6 +221,24 @@ async def test_a_refusing_stand_in_comes_back_at_its_port(ask: Asker, standin: S
     await standin.listen()
     assert standin.port == port
     assert (await ask.get("status/leader")).status == 200
+
+
+@pytest.mark.parametrize("turns", range(6))
+async def test_connection_that_is_just_being_accepted_is_refused_too(
+    standin: StandIn, turns: int
+) -> None:
+    """Or the one who came in the last moment would go on as if nothing had happened."""
+    with socket.create_connection(("127.0.0.1", standin.port)) as late:
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await standin.refuse()
+        late.setblocking(False)
+        loop = asyncio.get_running_loop()
+        answer = b""
+        with suppress(ConnectionError):
+            await loop.sock_sendall(late, b"GET /v1/status/leader HTTP/1.1\r\nHost: a\r\n\r\n")
+            answer = await asyncio.wait_for(loop.sock_recv(late, 1000), 20)
+        assert answer == b""
 
 
 async def test_refusing_can_leave_open_connections_alone(ask: Asker, standin: StandIn) -> None:

@@ -8,15 +8,14 @@ with everything that is wrong.  Imports are late: ``version`` and ``check-config
 import argparse
 import os
 import sys
-from collections.abc import Callable, Coroutine, Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NoReturn
 
-from consul_edge import __version__, admin_client, categorize_command
+from consul_edge import __version__, admin_client, categorize_command, flags
 from consul_edge.core.errors import ConfigError, EdgeError
 
 if TYPE_CHECKING:
-    from consul_edge.config import Loaded, Settings
+    from consul_edge.config import Loaded
 
 _DESCRIPTION = """\
 A sidecar caching proxy in front of HashiCorp Consul: programs ask it instead of Consul, by the
@@ -59,6 +58,9 @@ def run(argv: Sequence[str] | None = None) -> int:
         noun = "problem" if count == 1 else "problems"
         _complain(f"{count} {noun} in the configuration:\n{error}")
         return 2
+    except EdgeError as error:
+        _complain(str(error))
+        return 1
     except KeyboardInterrupt:
         _complain("interrupted")
         return 1
@@ -66,13 +68,10 @@ def run(argv: Sequence[str] | None = None) -> int:
 
 def _serve(arguments: argparse.Namespace) -> int:
     settings = _load(arguments).settings
+    from consul_edge import serving
 
-    async def serving() -> None:
-        from consul_edge.app import serve
-
-        await serve(settings)
-
-    return _run(serving())
+    serving.serve(settings)
+    return 0
 
 
 def _demo(arguments: argparse.Namespace) -> int:
@@ -80,30 +79,18 @@ def _demo(arguments: argparse.Namespace) -> int:
 
     # The demo is closed in itself: a Consul of the environment must not meet its token or TLS.
     # Its server has no address yet; the name that stands for it is never asked.
-    flags = {"consul.servers": "demo.invalid", **_flags(arguments)}
-    settings = load(file=None, env={}, flags=flags).settings
-    return _run(_demonstrate(arguments, settings))
+    given = {"consul.servers": "demo.invalid", **_given(arguments)}
+    settings = load(file=None, env={}, flags=given).settings
+    from consul_edge import serving
 
-
-async def _demonstrate(arguments: argparse.Namespace, settings: "Settings") -> None:
-    import msgspec
-
-    from consul_edge.app import serve
-    from consul_edge.core.address import parse_server
-    from consul_edge.demo.standin import StandIn
-
-    standin = StandIn(
+    serving.demonstrate(
+        settings,
         nodes=arguments.nodes,
         services=arguments.services,
         churn=arguments.churn,
         seed=arguments.seed,
     )
-    async with standin.running(host="127.0.0.1", port=0) as url:
-        server = parse_server(url)
-        consul = msgspec.structs.replace(settings.consul, servers=(server,), local_agent=server)
-        # Nobody's data is here to be guarded, and nobody is to look for a token.
-        admin = msgspec.structs.replace(settings.admin, trust_loopback=True)
-        await serve(msgspec.structs.replace(settings, consul=consul, admin=admin))
+    return 0
 
 
 def _check_config(arguments: argparse.Namespace) -> int:
@@ -122,15 +109,11 @@ def _print_config(arguments: argparse.Namespace) -> int:
 def _admin(arguments: argparse.Namespace) -> int:
     from consul_edge.config import load
 
-    try:
-        _say(
-            admin_client.call(
-                arguments, lambda: load(file=arguments.config, env=os.environ, flags={}).settings
-            )
+    _say(
+        admin_client.call(
+            arguments, lambda: load(file=arguments.config, env=os.environ, flags={}).settings
         )
-    except admin_client.CallFailed as error:
-        _complain(str(error))
-        return 1
+    )
     return 0
 
 
@@ -142,10 +125,10 @@ def _version(_: argparse.Namespace) -> int:
 def _load(arguments: argparse.Namespace) -> "Loaded":
     from consul_edge.config import load
 
-    return load(file=arguments.config, env=os.environ, flags=_flags(arguments))
+    return load(file=arguments.config, env=os.environ, flags=_given(arguments))
 
 
-def _flags(arguments: argparse.Namespace) -> dict[str, object]:
+def _given(arguments: argparse.Namespace) -> dict[str, object]:
     """Name what was given by the path of the setting; the keys of ``config.sources.FLAGS``."""
     given = {
         "listen": arguments.listen,
@@ -153,30 +136,6 @@ def _flags(arguments: argparse.Namespace) -> dict[str, object]:
         "log.level": arguments.log_level,
     }
     return {path: value for path, value in given.items() if value is not None}
-
-
-def _run(serving: Coroutine[None, None, None]) -> int:
-    """Run until it ends; what the machine refuses (a taken port, a bad key) ends it with 1."""
-    import asyncio
-
-    try:
-        import uvloop
-    except ImportError:  # not on Windows
-        factory = None
-    else:
-        factory = uvloop.new_event_loop
-    try:
-        with asyncio.Runner(loop_factory=factory) as runner:
-            runner.run(serving)
-    except OSError as error:
-        # Its strerror has no "[Errno 98]" in front, but no file behind either.
-        file = f": {error.filename}" if error.filename else ""
-        _complain(f"{error.strerror or error}{file}")
-        return 1
-    except EdgeError as error:
-        _complain(str(error))
-        return 1
-    return 0
 
 
 def _say(text: str) -> None:
@@ -227,9 +186,11 @@ def _parser() -> argparse.ArgumentParser:
             " --config edge.yaml | grep -v '# default'",
         ),
     ):
-        _add_settings(command(name, act, summary, f"{_sentence(summary)}\n\n{_SETTINGS}", example))
+        flags.add_settings(
+            command(name, act, summary, f"{_sentence(summary)}\n\n{_SETTINGS}", example)
+        )
     summary = "run over an embedded Consul whose services come and go"
-    _add_demo(command("demo", _demo, summary, _sentence(summary), " --nodes 500 --churn 20"))
+    flags.add_demo(command("demo", _demo, summary, _sentence(summary), " --nodes 500 --churn 20"))
     summary, example = admin_client.SUMMARY, admin_client.EXAMPLE
     admin_client.add_arguments(command("admin", _admin, summary, _sentence(summary), example))
     summary, example = categorize_command.SUMMARY, categorize_command.EXAMPLE
@@ -242,58 +203,3 @@ def _parser() -> argparse.ArgumentParser:
 
 def _sentence(summary: str) -> str:
     return f"{summary[0].upper()}{summary[1:]}."
-
-
-def _add_settings(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--config", type=Path, metavar="FILE", help="YAML file, such as /etc/consul-edge.yaml"
-    )
-    parser.add_argument(
-        "--servers",
-        metavar="LIST",
-        help="Consul's servers in the order of preference, such as a:8500,https://b:8501",
-    )
-    _add_listen(parser)
-
-
-def _add_demo(parser: argparse.ArgumentParser) -> None:
-    for flag, kind, default, text in (
-        ("--nodes", _count, 12, "machines of the embedded cluster, such as 500"),
-        ("--services", _count, 155, "service instances on them, such as 10000"),
-        ("--churn", _rate, 1.0, "changes a second, such as 20, or 0 for a still picture"),
-    ):
-        parser.add_argument(
-            flag, type=kind, default=default, metavar="N", help=f"{text} (default {default})"
-        )
-    parser.add_argument(
-        "--seed", type=int, metavar="N", help="the same cluster each time, such as 7"
-    )
-    _add_listen(parser)
-
-
-def _add_listen(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--listen",
-        action="append",
-        metavar="ADDRESS",
-        help="HOST:PORT, :PORT or unix:///path, such as 127.0.0.1:8510; may be repeated",
-    )
-    parser.add_argument(
-        "--log-level", metavar="LEVEL", help="debug, info, warning or error, such as debug"
-    )
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number, 1 or more, not {text!r}")
-    return int(text)
-
-
-def _rate(text: str) -> float:
-    try:
-        rate = float(text)
-    except ValueError:
-        rate = -1.0
-    if not 0 <= rate < float("inf"):
-        raise argparse.ArgumentTypeError(f"expected changes a second, 0 or more, not {text!r}")
-    return rate

@@ -69,7 +69,7 @@ def test_violation_of_a_rule_is_found(check: Check, path: str, source: str) -> N
         (wrong_ways, "web/proxy.py", "from . import keys\nfrom ..cache import gateway"),
         (
             wrong_ways,
-            "cli.py",
+            "serving.py",
             "from consul_edge.demo import standin\nfrom consul_edge import app",
         ),
         (wrong_ways, "demo/standin.py", "from consul_edge.core import durations"),

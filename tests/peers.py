@@ -65,6 +65,10 @@ PEERS: Final = {
             "redis-server", "redis-server", "usr/bin/redis-server", ("--version",), "Redis server"
         ),
         Peer(
+            "prometheus", "prometheus", "usr/bin/prometheus", ("--version",), "prometheus, version"
+        ),
+        Peer("promtool", "prometheus", "usr/bin/promtool", ("--version",), "promtool, version"),
+        Peer(
             "chromium", "chromium", "usr/lib/chromium/chromium", ("--version",), "Chromium", None
         ),
     )

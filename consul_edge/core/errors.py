@@ -84,6 +84,8 @@ class NoServer(EdgeError):
         """
         did = "; ".join(f"{server} {reason}" for server, reason in failures.items())
         super().__init__(f"no Consul server answered: {did}")
+        self.timed_out = any(reason.startswith("timed out") for reason in failures.values())
+        """Whether waiting for one of them was in vain, rather than knocking."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,6 +62,6 @@ class MemberShape(Struct, frozen=True, gc=False):
 read_nodes = msgspec.json.Decoder(list[NodeShape] | None).decode
 read_members = msgspec.json.Decoder(list[MemberShape] | None).decode
 read_checks = msgspec.json.Decoder(list[CheckShape] | None).decode
-read_health = msgspec.json.Decoder(list[HealthShape] | None).decode
+read_health = msgspec.json.Decoder(tuple[HealthShape, ...] | None).decode
 read_names = msgspec.json.Decoder(Mapping[str, tuple[str, ...] | None] | None).decode
 """Decoders of whole bodies; each raises ``msgspec.MsgspecError`` for another shape."""

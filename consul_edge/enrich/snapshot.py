@@ -39,6 +39,14 @@ class Failure(Struct, frozen=True):
     reason: str
     """``no answer within 2.8 s``, ``403 Permission denied``."""
 
+    status: int = 0
+    """Of Consul's answer; 0 if there was none."""
+
+    @property
+    def is_denial(self) -> bool:
+        """Whether it is not to be known: what was known before may not be shown any more."""
+        return self.status == 403
+
     def __str__(self) -> str:
         """
         Say it in a line.

@@ -3,7 +3,7 @@
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import Awaitable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
@@ -12,42 +12,28 @@ import pytest
 from structlog.testing import capture_logs
 
 from consul_edge.cache import saving
-from consul_edge.cache.line import Line
 from consul_edge.cache.snapshot import Head, Record, read, write
 from consul_edge.demo.records import Node
 from consul_edge.demo.standin import StandIn
 from consul_edge.web.keys import CACHE
+from tests.cache.outside import (
+    ALICE,
+    BOB,
+    KEY,
+    LIVE,
+    NODES,
+    SERVICES,
+    until_live,
+    with_token,
+)
 from tests.house import House, edge_over
 from tests.scrape import sample
 from tests.waiting import eventually
 from tests.wire import Answer, Headers
 
-NODES = "/v1/catalog/nodes"
-SERVICES = "/v1/catalog/services"
-KEY = "/v1/kv/config/a"
 NEW = "new-node"
 
-ALICE, BOB = "a11ce000-0000-4000-8000-000000000001", "b0b00000-0000-4000-8000-000000000002"
-
-AS_ALICE = [("X-Consul-Token", ALICE)]
-AS_BOB = [("X-Consul-Token", BOB)]
-
-
-@pytest.fixture
-async def standin() -> AsyncIterator[StandIn]:
-    """Give a running stand-in."""
-    made = StandIn(nodes=3, services=5)
-    async with made.running():
-        yield made
-
-
-@pytest.fixture
-async def guarded() -> AsyncIterator[StandIn]:
-    """Give one that knows two tokens, and lets nobody in without."""
-    nobody = {"": lambda _method, path: path.startswith("/v1/status/")}
-    made = StandIn(nodes=3, services=5, tokens={ALICE: None, BOB: None, **nobody})
-    async with made.running():
-        yield made
+AS_ALICE, AS_BOB = with_token(ALICE), with_token(BOB)
 
 
 @pytest.fixture
@@ -72,9 +58,9 @@ def often(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def edge(standin: StandIn, path: Path, **settings: str) -> AbstractAsyncContextManager[House]:
-    """Run an edge with a snapshot, which gives up soon on dead servers."""
-    quick = {"CONSUL__DEADLINE": "2s", "CONSUL__MAX_RETRIES": "0", "CONSUL__TIMEOUT": "500ms"}
-    return edge_over(standin.base_url, **quick, CACHE__SNAPSHOT=str(path), **settings)
+    """Run an edge with a snapshot, which asks dead servers once."""
+    settings |= {"CACHE__SNAPSHOT": str(path), "CONSUL__MAX_RETRIES": "0"}
+    return edge_over(standin.base_url, **settings)
 
 
 def told(path: Path) -> set[str]:
@@ -124,15 +110,14 @@ def add_node(standin: StandIn) -> None:
     standin.state.catalog.register(node, None, [])
 
 
-async def until_live(house: House, headers: Headers = ()) -> None:
+async def until_read_live(house: House, headers: Headers = ()) -> None:
     """Read until the answer is proven by a watch."""
 
-    async def is_live() -> bool:
-        answer = await house.ask("GET", NODES, headers)
-        return answer.header("Cache-Status") == "consul-edge; hit; detail=live"
+    async def is_answered_live() -> bool:
+        return (await house.ask("GET", NODES, headers)).header("Cache-Status") == LIVE
 
     def look() -> bool | Awaitable[bool]:
-        return is_live()
+        return is_answered_live()
 
     await eventually(look, "live")
 
@@ -213,7 +198,7 @@ async def test_edge_restarted_in_an_outage_becomes_live_after_it(
         stale(await house.ask("GET", NODES))
         add_node(standin)
         await standin.listen()
-        await until_live(house)
+        await until_read_live(house)
         answer = await house.ask("GET", NODES)
     assert NEW in {node["Node"] for node in answer.json()}
 
@@ -229,7 +214,7 @@ async def test_token_restored_waits_for_its_client(guarded: StandIn, path: Path)
         stale(await house.ask("GET", NODES, AS_ALICE))
         guarded.seen.clear()
         await guarded.listen()
-        await until_live(house, AS_ALICE)
+        await until_read_live(house, AS_ALICE)
         await eventually(lambda: guarded.parked, "watched")
     assert set(asked(guarded, NODES)) == {ALICE}
 
@@ -513,12 +498,7 @@ async def test_proof_of_a_watched_entry_goes_into_the_file(standin: StandIn, pat
         await house.ask("GET", NODES)
         await house.ask("GET", NODES)
         (line,) = house.app[CACHE].lines
-
-        def is_live(line: Line) -> bool:
-            kept = line.kept(asyncio.get_running_loop().time())
-            return kept is not None and kept.is_live
-
-        await eventually(lambda: is_live(line), "live")
+        await until_live(house, NODES)
         line.proved_at -= 3600
         forget(path)
         (record,) = await eventually(lambda: read(path)[1], "written")

@@ -1,50 +1,38 @@
 """What ``cache.warm`` names is fetched and watched from the start, whoever reads it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import Awaitable
 from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
 
 from consul_edge.cache import warming
-from consul_edge.cache.line import Line
-from consul_edge.core.key import parse_key
-from consul_edge.core.request import parse_call
 from consul_edge.demo.standin import StandIn
 from consul_edge.upstream import credentials
 from consul_edge.web.keys import CACHE
+from tests.cache.making import Edge, play
+from tests.cache.outside import (
+    ALICE,
+    BOB,
+    KEY,
+    LIVE,
+    NODES,
+    SERVICES,
+    is_live,
+    line_of,
+    until_live,
+    with_token,
+)
 from tests.house import House, edge_over
+from tests.virtual import elapse
 from tests.waiting import eventually
 from tests.wire import Headers
 
-NODES = "/v1/catalog/nodes"
-SERVICES = "/v1/catalog/services"
 CENTERS = "/v1/catalog/datacenters"
-KEY = "/v1/kv/config/a"
 
-OWN, OTHER = "0000ea51-0000-4000-8000-000000000001", "0000ea52-0000-4000-8000-000000000002"
-
-AS_OWN = [("X-Consul-Token", OWN)]
-
-LIVE = "consul-edge; hit; detail=live"
-
-
-@pytest.fixture
-async def standin() -> AsyncIterator[StandIn]:
-    """Give a running stand-in."""
-    made = StandIn(nodes=3, services=5)
-    async with made.running():
-        yield made
-
-
-@pytest.fixture
-async def guarded() -> AsyncIterator[StandIn]:
-    """Give one that knows two tokens, and lets nobody in without."""
-    nobody = {"": lambda _method, path: path.startswith("/v1/status/")}
-    made = StandIn(nodes=3, services=5, tokens={OWN: None, OTHER: None, **nobody})
-    async with made.running():
-        yield made
+OWN, OTHER = ALICE, BOB
+"""The edge's token, and somebody else's."""
 
 
 @pytest.fixture
@@ -53,25 +41,6 @@ def often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(warming, "LOOK_INTERVAL", 0.02)
     monkeypatch.setattr(warming, "REFRESH_SECONDS", 0.05)
     monkeypatch.setattr(credentials, "LOOK_AGAIN", 0.0)
-
-
-def line_of(house: House, target: str, token: str = "") -> Line | None:
-    """Find what an edge knows of a target."""
-    cache = house.app[CACHE]
-    key, _ = parse_key(parse_call("GET", target), (), cache.identities.of(token))
-    return cache.lines.find(key)
-
-
-def is_live(house: House, target: str, token: str = "") -> bool:
-    """Tell whether a watch proves a target."""
-    line = line_of(house, target, token)
-    kept = line.kept(asyncio.get_running_loop().time()) if line is not None else None
-    return kept is not None and kept.is_live
-
-
-async def until_live(house: House, target: str, token: str = "") -> None:
-    """Wait until a watch proves a target, without reading it."""
-    await eventually(lambda: is_live(house, target, token), f"{target} live")
 
 
 async def read(house: House, target: str, headers: Headers = ()) -> str | None:
@@ -158,16 +127,20 @@ async def test_warm_target_restored_in_an_outage_is_served_stale(
         await until_live(house, NODES)
 
 
-async def test_warm_target_denied_is_not_asked_for_again_at_once(guarded: StandIn) -> None:
+def test_warm_target_denied_is_not_asked_for_again_at_once() -> None:
     """A token without the right costs Consul a question now and then, not all that it can do."""
-    guarded.faults.answer(403, "Permission denied", path=NODES)
-    settings = {"CACHE__WARM": f"{NODES},{SERVICES}", "CONSUL__TOKEN": OWN}
-    async with edge_over(guarded.base_url, **settings) as house:
-        await eventually(lambda: len(guarded.seen.of("GET", NODES)), "denied")
-        await until_live(house, SERVICES, OWN)
-        for _ in range(50):
-            await house.ask("GET", "/v1/status/leader")
-        assert len(guarded.seen.of("GET", NODES)) == 1
+
+    async def scene(edge: Edge) -> None:
+        edge.consul.say(NODES, b"Permission denied", status=403)
+        edge.consul.say(SERVICES, b"{}", 5)
+        await edge.cache.start()
+        await elapse(warming.LOOK_INTERVAL - 1)
+        assert len(edge.consul.of(NODES)) == 1
+        assert (await edge.kept(SERVICES)).result == "live"
+        await elapse(warming.LOOK_INTERVAL * 6)
+        assert len(edge.consul.of(NODES)) == 7
+
+    play(scene, CACHE__WARM=f"{NODES},{SERVICES}")
 
 
 @pytest.mark.usefixtures("often")
@@ -186,19 +159,21 @@ async def test_warm_target_denied_becomes_live_once_it_is_granted(guarded: Stand
     assert [line["target"] for line in missing] == [NODES]
 
 
-async def test_warm_target_that_is_not_there_is_not_asked_for_again_at_once(
-    standin: StandIn,
-) -> None:
-    """A 404 that cannot be kept is tried again later and later."""
-    standin.faults.answer(404, "not here", path=NODES)
-    async with edge_over(standin.base_url, CACHE__WARM=f"{NODES},{SERVICES}") as house:
-        await eventually(lambda: len(standin.seen.of("GET", NODES)), "refused")
-        await until_live(house, SERVICES)
-        for _ in range(50):
-            await house.ask("GET", "/v1/status/leader")
-        assert len(standin.seen.of("GET", NODES)) < 10
-        standin.faults.clear()
-        await until_live(house, NODES)
+def test_warm_target_that_is_not_there_is_not_asked_for_again_at_once() -> None:
+    """A 404 that cannot be kept is tried again later and later; once it is there it is live."""
+
+    async def scene(edge: Edge) -> None:
+        edge.consul.say(NODES, b"not here", status=404)
+        edge.consul.say(SERVICES, b"{}", 5)
+        await edge.cache.start()
+        await elapse(60.0)
+        assert 2 <= len(edge.consul.of(NODES)) <= 12
+        assert (await edge.kept(SERVICES)).result == "live"
+        edge.consul.say(NODES, b"[]", 6)
+        await elapse(61.0)
+        assert (await edge.kept(NODES)).result == "live"
+
+    play(scene, CACHE__WARM=f"{NODES},{SERVICES}")
 
 
 async def test_warm_target_is_shared_with_those_of_the_same_token_only(guarded: StandIn) -> None:
@@ -206,8 +181,8 @@ async def test_warm_target_is_shared_with_those_of_the_same_token_only(guarded: 
     settings = {"CACHE__WARM": NODES, "CONSUL__TOKEN": OWN}
     async with edge_over(guarded.base_url, **settings) as house:
         await until_live(house, NODES, OWN)
-        assert await read(house, NODES, AS_OWN) == LIVE
-        assert await read(house, NODES, [("X-Consul-Token", OTHER)]) == "consul-edge; fwd=miss"
+        assert await read(house, NODES, with_token(OWN)) == LIVE
+        assert await read(house, NODES, with_token(OTHER)) == "consul-edge; fwd=miss"
         assert (await house.ask("GET", NODES)).content == b"[]"
     tokens = {seen.headers.get("X-Consul-Token") for seen in guarded.seen.of("GET", NODES)}
     assert tokens == {OWN, OTHER, None}

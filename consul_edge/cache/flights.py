@@ -6,7 +6,8 @@ everyone has left.
 Rule 2: nobody joins a flight that began before a write of his own: its generation is another; nor
 one that has landed: what it brought may be older than what he has.
 Rule 3: every answer that is to be kept, a flight's or a watch's, is settled here; an answer that
-was overtaken by a newer one is not kept, and one that says much is gone is asked for again.
+was overtaken by a newer one is not kept, one that was overtaken by a write stands in at best, and
+one that says much is gone is asked for again.
 """
 
 import asyncio
@@ -160,18 +161,22 @@ class Flights:
         return answer
 
     def _keep(self, line: Line, entry: Entry, ticket: Ticket) -> Entry:
+        current = line.entry
+        is_late = (
+            current is not None
+            and ticket.version != line.version
+            # Which is newer cannot be told then: indexes are comparable only within one server.
+            and (entry.server != current.server or entry.index < current.index)
+        )
         if ticket.generation != line.generation or line.writes:
             # It may have been asked before a write's end: good for who asked, for nobody later.
             line.show(entry)
+            if current is not None and line.is_overtaken and not is_late:
+                line.stand_by(entry, ticket.true_at)
             return entry
-        current = line.entry
-        if current is not None and ticket.version != line.version:
-            if entry.server != current.server:
-                # Which is newer cannot be told: indexes are comparable only within one server.
-                return entry
-            if entry.index < current.index:
-                return current
-        return line.publish(entry, ticket.true_at)
+        if current is None or line.is_overtaken or not is_late:
+            return line.publish(entry, ticket.true_at)
+        return current if entry.server == current.server else entry
 
     async def _deny(self, line: Line, denial: Denial) -> None:
         self._denied(line)

@@ -203,6 +203,21 @@ class Line:
         self.publish(entry, proved_at)
         self.is_restored = True
 
+    def stand_by(self, entry: Entry, true_at: float) -> None:
+        """
+        Have *entry*, which something written since may have overtaken, stand in from now on.
+
+        What it replaces is older, and was overtaken, too; it answers nobody while a server does.
+
+        Args:
+            true_at: When it was asked for.
+        """
+        wakes = wakes_by_index(self.key.endpoint, entry)
+        self.store.keep(self.name, entry.following(self.entry, wakes=wakes))
+        self.version += 1
+        # Not the digest: those who wait have what was published, unless they were shown this.
+        self.proved_at = true_at
+
     def show(self, entry: Entry) -> None:
         """Hand *entry*, which is not to be kept, to those for whom it is newer than what they
         have: somebody's write is under way, and they need not wait for its end.

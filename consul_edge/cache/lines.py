@@ -5,7 +5,7 @@ Rule 1: a line exists while there is anything to know: an entry, a flight, a wat
 that it is to be kept watched.
 Rule 2: a write bumps the generation of whatever it may touch, before and after: single lines for
 KV, whole endpoints else, for one registration must not cost a step for each of 10,000 lines.  What
-was fetched in another generation is never kept.
+was fetched in another generation is never kept, but to stand in for what is older still.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence

@@ -210,7 +210,8 @@ class Watch:
         if entry.status in _ANSWERS:
             overtaken = change.ticket.generation != line.generation or line.writes > 0
             if overtaken:
-                line.show(entry)
+                # Good for those who wait, but it is not kept.
+                await tools.flights.settle(line, entry, change.ticket)
             doubtful = is_doubtful(line.key.endpoint, entry, line.entry)
             doubtful |= self._was_overtaken_at(server, change.ticket)
             if overtaken or doubtful or entry.index < change.index:

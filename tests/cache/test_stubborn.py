@@ -87,6 +87,132 @@ def test_flight_has_just_landed_nobody_joins_it_whose_index_is_higher() -> None:
     play(scene)
 
 
+async def _is_out(edge: Edge) -> Served:
+    """Let the only server be lost; give what stands in."""
+    edge.consul.refusing.add("a")
+    await elapse(5.0)
+    return await edge.kept(WEB)
+
+
+def test_write_overtook_a_fetch_and_then_consul_is_lost_what_was_given_out_stands_in() -> None:
+    """Nobody is taken back behind what he has seen; while Consul answers, it is asked."""
+
+    async def scene(edge: Edge) -> None:
+        edge.consul.say(WEB, b"[1]", 5)
+        await edge.kept(WEB)
+        await elapse(100.0)
+        answered = asyncio.Event()
+        writing = asyncio.create_task(edge.write("PUT", "/v1/catalog/register", answered.wait))
+        await settled()
+        edge.consul.say(WEB, b"[2]", 6)
+        assert (await edge.kept(WEB)).entry.index == 6
+        answered.set()
+        await writing
+        line = edge.line(WEB)
+        assert line.is_superseded
+        stale = await _is_out(edge)
+        assert (stale.result, stale.entry.body) == ("stale", b"[2]")
+        assert 5.0 <= stale.age < 10.0
+        edge.consul.refusing.clear()
+        await until(edge.upstream.servers.well)
+        assert (await edge.kept(WEB)).result in ("miss", "collapsed")
+
+    play(scene)
+
+
+def test_write_overtook_a_round_and_then_consul_is_lost_what_was_shown_stands_in() -> None:
+    """What a watch told those who waited is as good as what a fetch told."""
+
+    async def scene(edge: Edge) -> None:
+        edge.consul.say(WEB, b"[1]", 5)
+        parked = await edge.parks(f"{WEB}?index=5&wait=60s")
+        await until(lambda: edge.consul.parked)
+        answered = asyncio.Event()
+        writing = asyncio.create_task(edge.write("PUT", "/v1/catalog/register", answered.wait))
+        await settled()
+        fill = edge.consul.gate(WEB)
+        edge.consul.say(WEB, b"[2]", 6)
+        found = await parked
+        assert isinstance(found, Served)
+        assert found.entry.index == 6
+        await fill.reached.wait()
+        edge.consul.refusing.add("a")
+        fill.fail("broken off")
+        answered.set()
+        await writing
+        assert (await _is_out(edge)).entry.body == b"[2]"
+
+    play(scene)
+
+
+def test_write_overtook_two_fetches_the_older_one_never_stands_in_for_the_newer() -> None:
+    """It came last, but was asked for first."""
+
+    async def scene(edge: Edge) -> None:
+        edge.consul.say(WEB, b"[1]", 5)
+        await edge.kept(WEB)
+        line = edge.line(WEB)
+        gate = edge.consul.gate(WEB)
+        slow = asyncio.create_task(edge.cache._flights.fetch(line))
+        await gate.reached.wait()
+        edge.consul.say(WEB, b"[2]", 6)
+
+        async def read() -> None:
+            assert (await edge.kept(WEB)).entry.index == 6
+
+        await edge.write("PUT", "/v1/catalog/register", read)
+        gate.open()
+        await slow
+        assert (await _is_out(edge)).entry.body == b"[2]"
+
+    play(scene)
+
+
+def test_fetch_that_a_write_overtook_comes_after_one_that_it_did_not_that_one_stays() -> None:
+    """Also if both are of one index: what is proven is not replaced by what may be older."""
+
+    async def scene(edge: Edge) -> None:
+        edge.consul.say(WEB, b"[1]", 5)
+        await edge.kept(WEB)
+        line = edge.line(WEB)
+        gate = edge.consul.gate(WEB)
+        slow = asyncio.create_task(edge.cache._flights.fetch(line))
+        await gate.reached.wait()
+        edge.consul.say(WEB, b"[2]", 5)
+        await edge.write("PUT", "/v1/catalog/register", settled)
+        assert (await edge.kept(WEB)).entry.body == b"[2]"
+        gate.open()
+        assert (await slow)[0].body == b"[1]"
+        assert line.entry is not None
+        assert (line.entry.body, line.is_superseded) == (b"[2]", False)
+
+    play(scene)
+
+
+def test_fetch_after_a_write_is_kept_though_one_from_before_it_came_meanwhile() -> None:
+    """What stands in for want of anything better is never taken for the newer one."""
+
+    async def scene(edge: Edge) -> None:
+        edge.consul.say(WEB, b"[1]", 5)
+        await edge.kept(WEB)
+        line = edge.line(WEB)
+        early, late = edge.consul.gate(WEB), edge.consul.gate(WEB)
+        before = asyncio.create_task(edge.cache._flights.fetch(line))
+        await early.reached.wait()
+        await edge.write("PUT", "/v1/catalog/register", settled)
+        edge.consul.say(WEB, b"[0]", 3)
+        after = asyncio.create_task(edge.cache._flights.fetch(line))
+        await late.reached.wait()
+        early.open()
+        await before
+        late.open()
+        await after
+        assert line.entry is not None
+        assert (line.entry.body, line.is_superseded) == (b"[0]", False)
+
+    play(scene)
+
+
 def test_two_servers_disagree_they_are_asked_ever_more_rarely() -> None:
     """One that answers empty is contradicted by the other, each time, and nobody storms."""
 

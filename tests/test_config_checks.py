@@ -193,6 +193,9 @@ class TestSchema:
             "cache",
             "watch",
             "limits",
+            "nodes",
+            "sites",
+            "rules",
             "admin",
             "log",
         } == set(SECTIONS)

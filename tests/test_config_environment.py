@@ -42,6 +42,7 @@ def told(env: Mapping[str, str]) -> list[str]:
         ("CONSUL_CATALOG_TIMEOUT", "300ms", "timeout", 0.3),
         ("CONSUL_MAX_RETRIES", "0", "max_retries", 0),
         ("CONSUL_RETRY_DELAY", "0.25", "retry_delay", 0.25),
+        ("CONSUL_SEMAPHORE_LIMIT", "7", "semaphore_limit", 7),
         ("CONSUL_HTTP_TOKEN", "abc", "token", Secret("abc")),
         ("CONSUL_HTTP_AUTH", "user:pass:word", "auth", Secret("user:pass:word")),
         ("CONSUL_HTTP_AUTH", "user", "auth", Secret("user")),
@@ -311,8 +312,6 @@ class TestUnknown:
     @pytest.mark.parametrize(
         "name",
         [
-            "CONSUL_SEMAPHORE_LIMIT",
-            "SITES_CACHE_TTL",
             "CONSUL_NAMESPACE",
             "CONSUL_PARTITION",
             "CONSUL_GRPC_ADDR",

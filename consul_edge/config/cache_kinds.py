@@ -13,7 +13,7 @@ from consul_edge.config.kinds import Item, Kind, duration, texts
 from consul_edge.core.ask import CONTROLS, Unclear
 from consul_edge.core.durations import render_duration
 from consul_edge.core.endpoints import Treatment
-from consul_edge.core.key import ANONYMOUS, parse_key
+from consul_edge.core.key import ANONYMOUS, kv_target, parse_key
 from consul_edge.core.request import parse_call
 from consul_edge.core.rules import EndpointRule, parse_rule
 
@@ -30,6 +30,23 @@ def _kv_prefix(text: str) -> str:
             " no leading slash"
         )
     return _decoded(text)
+
+
+def _kv_key(text: str) -> str:
+    is_plain = bool(text) and text.isprintable() and not text.startswith("v1/kv/")
+    if not is_plain or text.startswith("/") or text.endswith("/"):
+        raise ValueError(_EXPECTED_KEY)
+    try:
+        parse_key(parse_call("GET", kv_target(_decoded(text))), (), ANONYMOUS)
+    except Unclear:
+        raise ValueError(_EXPECTED_KEY) from None
+    return text
+
+
+_EXPECTED_KEY: Final = (
+    "expected a KV key in printable characters, such as config/sites: no /v1/kv/, no slash at"
+    " either end, no // or dot segments"
+)
 
 
 def _target(text: str) -> str:
@@ -94,6 +111,7 @@ def _show_rule(rule: EndpointRule) -> tuple[str, object]:
     return rule.pattern, rule.treatment.value
 
 
+KV_KEY: Final = texts(_kv_key)
 KV_PREFIX: Final = texts(_kv_prefix)
 TARGET: Final = texts(_target)
 RULE: Final = replace(

@@ -235,6 +235,12 @@ def _is_encodable(text: str) -> bool:
     return True
 
 
+def _label(text: str) -> str:
+    if not text.strip() or not text.isprintable():
+        raise ValueError("expected a text of printable characters")
+    return text
+
+
 def _secret(text: str) -> Secret:
     # Such a character would end the header that carries it.
     if not text or _CONTROL.search(text):
@@ -252,4 +258,5 @@ SERVER_NAME: Final = texts(_server_name)
 FILE: Final = replace(texts(_path), file="file")
 NEW_FILE: Final = replace(texts(_path), file="new file")
 FOLDER: Final = replace(texts(_path), file="folder")
+LABEL: Final = texts(_label)
 SECRET: Final = replace(texts(_secret), secret=True)

@@ -10,8 +10,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, get_args, get_type_hints
 
+from consul_edge.config.fields import Section
 from consul_edge.config.kinds import Kind
-from consul_edge.config.settings import Section, Settings
+from consul_edge.config.settings import Settings
 
 PREFIX: Final = "CONSUL_EDGE_"
 """Of every variable that is ours."""

@@ -7,47 +7,34 @@ Rule 2: a field exists only if some code reads it.
 Durations are seconds and sizes are bytes; only the texts outside have units.
 """
 
-from pathlib import Path
-from typing import Annotated, Literal
-
-import msgspec
-
-from consul_edge.config import cache_kinds, kinds
-from consul_edge.core.address import Address, Listen, parse_listen, parse_server
-from consul_edge.core.rules import EndpointRule
-
-Count = Annotated[int, kinds.whole(1)]
-MaybeNone = Annotated[int, kinds.whole(0)]
-Seconds = Annotated[float, kinds.duration(zero=False)]
-SecondsOrZero = Annotated[float, kinds.duration(zero=True)]
-Wait = Annotated[float, kinds.duration(zero=False, within=(1.0, 600.0))]
-Bytes = Annotated[int, kinds.size(1)]
-Switch = Annotated[bool, kinds.BOOLEAN]
-Server = Annotated[Address | None, kinds.optional(kinds.SERVER)]
-Servers = Annotated[tuple[Address, ...], kinds.many(kinds.SERVER, least=1)]
-Listens = Annotated[tuple[Listen, ...], kinds.many(kinds.LISTEN, least=1)]
-Hosts = Annotated[tuple[str, ...], kinds.many(kinds.HOST)]
-ServerName = Annotated[str | None, kinds.optional(kinds.SERVER_NAME)]
-File = Annotated[Path | None, kinds.optional(kinds.FILE)]
-Folder = Annotated[Path | None, kinds.optional(kinds.FOLDER)]
-NewFile = Annotated[Path | None, kinds.optional(kinds.NEW_FILE)]
-MaybeSecret = Annotated[kinds.Secret | None, kinds.optional(kinds.SECRET)]
-AgentReads = Annotated[
-    Literal["members", "rotate", "deny"], kinds.choice("members", "rotate", "deny")
-]
-CacheMode = Annotated[Literal["live", "strict"], kinds.choice("live", "strict")]
-KvPrefixes = Annotated[tuple[str, ...], kinds.many(cache_kinds.KV_PREFIX)]
-EndpointRules = Annotated[tuple[EndpointRule, ...], kinds.many(cache_kinds.RULE)]
-Targets = Annotated[tuple[str, ...], kinds.many(cache_kinds.TARGET)]
-Level = Annotated[
-    Literal["debug", "info", "warning", "error"],
-    kinds.choice("debug", "info", "warning", "error"),
-]
-Format = Annotated[Literal["logfmt", "json"], kinds.choice("logfmt", "json")]
-
-
-class Section(msgspec.Struct, frozen=True, kw_only=True):
-    """A mapping of the file."""
+from consul_edge.config.enriched import Nodes, Rules, Sites
+from consul_edge.config.fields import (
+    AgentReads,
+    Bytes,
+    CacheMode,
+    Count,
+    EndpointRules,
+    File,
+    Folder,
+    Format,
+    Hosts,
+    KvPrefixes,
+    Level,
+    Listens,
+    MaybeNone,
+    MaybeSecret,
+    NewFile,
+    Seconds,
+    SecondsOrZero,
+    Section,
+    Server,
+    ServerName,
+    Servers,
+    Switch,
+    Targets,
+    Wait,
+)
+from consul_edge.core.address import parse_listen, parse_server
 
 
 class ListenTls(Section, frozen=True, kw_only=True):
@@ -133,6 +120,10 @@ class Consul(Section, frozen=True, kw_only=True):
 
     retry_delay: SecondsOrZero = 0.5
     """Seconds between two rounds."""
+
+    semaphore_limit: Count = 5
+    """Calls of the enriched API that may be under way at once.  More fill it sooner after a start,
+    and load the servers then."""
 
     pool: Pool = Pool()
 
@@ -272,6 +263,12 @@ class Settings(Section, frozen=True, kw_only=True):
     watch: Watch = Watch()
 
     limits: Limits = Limits()
+
+    nodes: Nodes = Nodes()
+
+    sites: Sites = Sites()
+
+    rules: Rules = Rules()
 
     admin: Admin = Admin()
 

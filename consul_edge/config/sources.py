@@ -55,6 +55,7 @@ FOREIGN: Final[Mapping[str, tuple[str, ...]]] = {
     "consul.timeout": ("CONSUL_CATALOG_TIMEOUT",),
     "consul.max_retries": ("CONSUL_MAX_RETRIES",),
     "consul.retry_delay": ("CONSUL_RETRY_DELAY",),
+    "consul.semaphore_limit": ("CONSUL_SEMAPHORE_LIMIT",),
     "consul.token": ("CONSUL_HTTP_TOKEN",),
     "consul.token_file": ("CONSUL_HTTP_TOKEN_FILE",),
     "consul.auth": ("CONSUL_HTTP_AUTH",),
@@ -65,6 +66,7 @@ FOREIGN: Final[Mapping[str, tuple[str, ...]]] = {
     "consul.tls.key": ("CONSUL_CLIENT_KEY",),
     "consul.tls.server_name": ("CONSUL_TLS_SERVER_NAME",),
     "consul.tls.verify": ("CONSUL_HTTP_SSL_VERIFY",),
+    "sites.ttl": ("SITES_CACHE_TTL",),
 }
 """Names that others gave; of several for one setting the first that is there counts."""
 

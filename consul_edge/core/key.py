@@ -13,7 +13,7 @@ The parameters that change an answer are CONSUL.md A.9.
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import unquote_plus
+from urllib.parse import quote, unquote_plus
 
 from consul_edge.core.ask import CONTROLS, Ask, Unclear, parse_ask
 from consul_edge.core.endpoints import Endpoint, decode_path, is_canonical
@@ -107,6 +107,16 @@ def parse_key(call: Call, headers: Iterable[tuple[str, str]], identity: str) -> 
     )
     namespace, partition = (told.get(name.lower(), "") for name in (_NAMESPACE, _PARTITION))
     return Key(call.endpoint, path, tuple(kept), namespace, partition, identity), ask
+
+
+def kv_target(key: str) -> str:
+    """
+    Render the target that reads the value of a KV key.
+
+    >>> kv_target("metadata/São Paulo")
+    '/v1/kv/metadata/S%C3%A3o%20Paulo?raw'
+    """
+    return f"/v1/kv/{quote(key)}?raw"
 
 
 def _split(pair: str) -> tuple[str, str]:

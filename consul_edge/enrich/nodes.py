@@ -116,9 +116,9 @@ def tally(instances: Iterable[HealthShape]) -> Tallies:
     for instance in instances:
         own = [check for check in instance.checks or () if check.service_id]
         before = counts.get(instance.node.name, NONE)
-        counted = instance.service.name != OWN_SERVICE
-        services, *checks = _with_checks(before, own)
-        counts[instance.node.name] = (services + counted, *checks)
+        if instance.service.name != OWN_SERVICE:
+            before = before[0] + 1, *before[1:]
+        counts[instance.node.name] = _with_checks(before, own)
     return counts
 
 

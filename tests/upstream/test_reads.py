@@ -4,11 +4,14 @@ import asyncio
 
 import pytest
 
+from consul_edge import metrics
 from consul_edge.demo.faults import Moment
 from consul_edge.demo.standin import StandIn
 from tests.house import House, edge_over
 from tests.scrape import sample
+from tests.upstream.making import value_of
 from tests.waiting import eventually
+from tests.warp import skip, warped
 
 READ = "/v1/catalog/datacenters?consistent"
 """Passes the cache, so that each read of a client is one at a server."""
@@ -59,27 +62,44 @@ async def test_error_that_a_client_can_cause_a_thousand_times_costs_one_request_
 
 
 @pytest.mark.usefixtures("patient_heartbeats")
-async def test_slow_endpoint_opens_no_circuit_and_does_not_multiply_the_load() -> None:
+def test_slow_endpoint_opens_no_circuit_and_does_not_multiply_the_load() -> None:
     """A second server is asked beside a slow one for a tenth of the reads at most."""
     first, second = small(), small()
-    reads = 300
-    async with first.running() as one, second.running() as two:
-        async with edge_over(one, two, CONSUL__TIMEOUT="1s") as edge:
-            for standin in (first, second):
-                standin.faults.delay(2.1, path=READ)
+    rounds, readers = 3, 100
 
-            async def read() -> int:
-                async with edge.client.get(edge.base + READ) as response:
-                    return response.status
+    async def read(edge: House) -> int:
+        async with edge.client.get(edge.base + READ) as response:
+            return response.status
 
-            for _ in range(3):
-                statuses = await asyncio.gather(*(read() for _ in range(reads // 3)))
-                assert set(statuses) == {200}
-            asked = len(first.seen.of(path=READ)) + len(second.seen.of(path=READ))
-            # The saved-up start, and a tenth of the rest.
-            assert asked <= reads + 10 + reads // 10
-            assert await total(edge, "consul_edge_upstream_up", server=name(one)) == 1
-            assert edge.rotation.servers.active.name == name(one)
+    async def read_slowly(edge: House) -> None:
+        slow = [standin.faults.hang(path=READ) for standin in (first, second)]
+        before = hedges()
+        reading = [asyncio.create_task(read(edge)) for _ in range(readers)]
+        await eventually(lambda: slow[0].hits == readers, "everybody asks the first")
+        skip(2.1)
+        await eventually(lambda: hedges() == before + readers, "everybody wants a second")
+        for fault in slow:
+            fault.lift()
+        assert set(await asyncio.gather(*reading)) == {200}
+
+    async def load() -> None:
+        async with first.running() as one, second.running() as two:
+            async with edge_over(one, two, CONSUL__POOL__MAX_CONNECTIONS="1000") as edge:
+                for _ in range(rounds):
+                    await read_slowly(edge)
+                reads = rounds * readers
+                asked = len(first.seen.of(path=READ)) + len(second.seen.of(path=READ))
+                # The saved-up start, and a tenth of the rest.
+                assert reads < asked <= reads + 10 + reads // 10
+                assert await total(edge, "consul_edge_upstream_up", server=name(one)) == 1
+                assert edge.rotation.servers.active.name == name(one)
+
+    warped(load())
+
+
+def hedges() -> float:
+    """Count how often a second server was to be asked beside a slow one, granted or not."""
+    return sum(value_of(metrics.HEDGES.labels(outcome)) for outcome in ("asked", "denied"))
 
 
 @pytest.mark.usefixtures("patient_heartbeats")

@@ -139,8 +139,30 @@ def read_listing(parameters: Iterable[tuple[str, str]], accepted: Accepted) -> L
         keys=_keys(controls, accepted.schema, bare=bare_sort),
         page=_page(controls),
         format=_format(controls, accepted),
-        poll=_poll(controls),
+        poll=read_poll(controls),
     )
+
+
+def read_poll(controls: Mapping[str, str]) -> Poll | None:
+    """
+    Read ``index`` and ``wait`` as Consul reads its own.
+
+    Raises:
+        BadRequest: With the name, the value and what is expected.
+    """
+    wait = DEFAULT_WAIT
+    if controls.get("wait"):
+        try:
+            wait = parse_duration(controls["wait"])
+        except ValueError as error:
+            _refuse("wait", controls["wait"], str(error))
+        if wait < 0:
+            _refuse("wait", controls["wait"], "expected a duration from 0s")
+    text = controls.get("index") or "0"
+    if not _COUNT.fullmatch(text) or int(text) >= 1 << 64:
+        _refuse("index", text, "expected the index of an answer")
+    # Consul takes no wait for its default, and caps a longer one.
+    return Poll(int(text), min(wait, LONGEST_WAIT) or DEFAULT_WAIT) if int(text) else None
 
 
 def split_values(name: str, text: str) -> tuple[str, ...]:
@@ -257,22 +279,6 @@ def _format(controls: Mapping[str, str], accepted: Accepted) -> Format:
     if text not in accepted.formats:
         _refuse("format", text, f"expected one of {', '.join(accepted.formats)}")
     return Format(text)
-
-
-def _poll(controls: Mapping[str, str]) -> Poll | None:
-    wait = DEFAULT_WAIT
-    if controls.get("wait"):
-        try:
-            wait = parse_duration(controls["wait"])
-        except ValueError as error:
-            _refuse("wait", controls["wait"], str(error))
-        if wait < 0:
-            _refuse("wait", controls["wait"], "expected a duration from 0s")
-    text = controls.get("index") or "0"
-    if not _COUNT.fullmatch(text) or int(text) >= 1 << 64:
-        _refuse("index", text, "expected the index of an answer")
-    # Consul takes no wait for its default, and caps a longer one.
-    return Poll(int(text), min(wait, LONGEST_WAIT) or DEFAULT_WAIT) if int(text) else None
 
 
 def _refuse(name: str, value: str, expected: str) -> NoReturn:

@@ -6,7 +6,7 @@ Bearer``; an empty one counts as none.
 """
 
 import base64
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import structlog
@@ -137,10 +137,14 @@ class Credentials:
         """Find the token in force for a client's request; "" is Consul's anonymous one."""
         if call.has_token_parameter:
             return controls(call.target.partition("?")[2])["token"]
+        return self.token_in(headers)
+
+    def token_in(self, headers: Iterable[tuple[str, str]]) -> str:
+        """Find the token in force where only headers can bring one."""
         return _token(headers) or (self._token() if self._token_for_clients else "")
 
 
-def _token(headers: Pairs) -> str:
+def _token(headers: Iterable[tuple[str, str]]) -> str:
     bearer = ""
     for name, value in headers:
         lower = name.lower()

@@ -28,14 +28,14 @@ async def write_part(response: web.StreamResponse, part: bytes | memoryview) -> 
         await response.write(part)
 
 
-async def write_whole(request: web.Request, response: web.StreamResponse, body: bytes) -> None:
-    """Write a body that is there, of which no client needs a copy of its own."""
-    response.content_length = len(body)
+async def write_whole(request: web.Request, response: web.StreamResponse, *bodies: bytes) -> None:
+    """Write what is there, one behind the other, of which no client needs a copy of its own."""
+    response.content_length = sum(map(len, bodies))
     await response.prepare(request)
-    view = memoryview(body)
     try:
-        for start in range(0, len(view), PART_BYTES):
-            await write_part(response, view[start : start + PART_BYTES])
+        for view in map(memoryview, bodies):
+            for start in range(0, len(view), PART_BYTES):
+                await write_part(response, view[start : start + PART_BYTES])
     except TimeoutError:
         abort(request)
 

@@ -20,7 +20,7 @@ class TooLateError(AssertionError):
     """Raised when the deadline passed before the condition came true."""
 
 
-def wait_until(condition: Callable[[], T], what: str, within: float = 15.0) -> T:
+def wait_until(condition: Callable[[], T], what: str, within: float = 30.0) -> T:
     """
     Look until *condition* returns something true, and return that.
 
@@ -45,7 +45,7 @@ def wait_until(condition: Callable[[], T], what: str, within: float = 15.0) -> T
 
 
 async def eventually(
-    condition: Callable[[], T | Awaitable[T]], what: str, within: float = 15.0
+    condition: Callable[[], T | Awaitable[T]], what: str, within: float = 30.0
 ) -> T:
     """Do the same as :func:`wait_until` without holding the event loop."""
     deadline = time.monotonic() + within

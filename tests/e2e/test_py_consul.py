@@ -1,7 +1,6 @@
 """The ``py-consul`` package, pointed at the edge."""
 
 import threading
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -65,20 +64,18 @@ def test_check_and_set_with_an_old_index_is_refused(client: Any) -> None:
 
 
 def test_blocking_read_through_the_edge_wakes_on_a_write(client: Any, direct: Any) -> None:
-    """A held read returns when somebody writes to Consul directly, long before its wait ends."""
+    """A held read returns when somebody writes to Consul directly, before its wait ends."""
     client.kv.put("py/held", "before")
     index, _ = client.kv.get("py/held")
     woken: list[Any] = []
     reader = threading.Thread(
-        target=lambda: woken.append(client.kv.get("py/held", index=index, wait="20s"))
+        target=lambda: woken.append(client.kv.get("py/held", index=index, wait="10m")), daemon=True
     )
     reader.start()
-    started = time.monotonic()
     direct.kv.put("py/held", "after")
-    reader.join(15)
+    reader.join(60)
 
     assert not reader.is_alive()
-    assert time.monotonic() - started < 10
     assert woken[0][1]["Value"] == b"after"
     assert woken[0][0] > index
 

@@ -14,7 +14,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Final, NamedTuple, TypeVar
+from typing import Final, TypeVar
 
 from consul_edge.cache.store import MemoryStore
 from consul_edge.enrich.zipping import Zipped, zip_up
@@ -31,7 +31,8 @@ _OVERHEAD: Final = 500
 """Bytes of a kept document beside its content, about."""
 
 
-class Order(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Order:
     """What somebody asks for."""
 
     document: str

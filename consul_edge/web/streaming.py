@@ -33,7 +33,8 @@ async def write_whole(request: web.Request, response: web.StreamResponse, *bodie
     response.content_length = sum(map(len, bodies))
     await response.prepare(request)
     try:
-        for view in map(memoryview, bodies):
+        for body in bodies:
+            view = memoryview(body)
             for start in range(0, len(view), PART_BYTES):
                 await write_part(response, view[start : start + PART_BYTES])
     except TimeoutError:

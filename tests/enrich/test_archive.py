@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import threading
 import zlib
+from dataclasses import replace
 from typing import Final
 
 import pytest
@@ -50,10 +51,10 @@ async def test_same_document_asked_again_it_is_not_rendered() -> None:
 @pytest.mark.parametrize(
     "other",
     [
-        NODES._replace(identity="bob"),
-        NODES._replace(document="sites"),
-        NODES._replace(listing="site=rio"),
-        NODES._replace(index=8),
+        replace(NODES, identity="bob"),
+        replace(NODES, document="sites"),
+        replace(NODES, listing="site=rio"),
+        replace(NODES, index=8),
     ],
     ids=["identity", "document", "listing", "index"],
 )
@@ -68,7 +69,7 @@ async def test_rows_have_another_index_the_older_document_is_gone() -> None:
     """What nobody can ask for again takes no room."""
     archive = Archive({})
     for index in range(1, 6):
-        await archive.plain(LISTING._replace(index=index), Printer())
+        await archive.plain(replace(LISTING, index=index), Printer())
     assert archive.stock("services").entries == 1
 
 
@@ -125,7 +126,7 @@ async def test_more_are_to_be_rendered_than_there_are_threads_the_rest_waits() -
 
     async with asyncio.TaskGroup() as group:
         for number in range(THREADS + 3):
-            group.create_task(archive.plain(LISTING._replace(listing=str(number)), render))
+            group.create_task(archive.plain(replace(LISTING, listing=str(number)), render))
         await eventually(lambda: running == THREADS, "all threads at work")
         go.set()
     assert most == THREADS
@@ -148,7 +149,7 @@ def test_ttl_of_a_whole_document_is_over_it_is_rendered_again(
 
     async def asked() -> list[int]:
         archive, printer = Archive({"nodes": 60.0, "sites": 300.0}), Printer()
-        order = NODES._replace(document=document)
+        order = replace(NODES, document=document)
         counts = []
         for step in (0.0, seconds - 1, 2.0):
             skip(step)
@@ -165,12 +166,12 @@ async def test_listings_take_too_much_room_those_asked_for_least_lately_go() -> 
     """Whatever is asked for, what is kept is bounded by its bytes."""
     archive, printer = Archive({}, max_bytes=10_000), Printer(b"x" * 1_000)
     for number in range(50):
-        await archive.plain(LISTING._replace(listing=str(number)), printer)
+        await archive.plain(replace(LISTING, listing=str(number)), printer)
     assert archive.stock("services").size_bytes <= 10_000
     before = printer.count
-    await archive.plain(LISTING._replace(listing="49"), printer)
+    await archive.plain(replace(LISTING, listing="49"), printer)
     assert printer.count == before
-    await archive.plain(LISTING._replace(listing="0"), printer)
+    await archive.plain(replace(LISTING, listing="0"), printer)
     assert printer.count == before + 1
 
 
@@ -187,7 +188,7 @@ async def test_listings_are_many_the_whole_documents_stay() -> None:
     archive, printer = Archive({"nodes": 60.0}, max_bytes=10_000), Printer()
     await archive.plain(NODES, printer)
     for number in range(50):
-        await archive.plain(NODES._replace(listing=str(number)), Printer(b"x" * 1_000))
+        await archive.plain(replace(NODES, listing=str(number)), Printer(b"x" * 1_000))
     await archive.plain(NODES, printer)
     assert printer.count == 1
 
@@ -196,7 +197,7 @@ async def test_document_is_flushed_it_alone_is_forgotten() -> None:
     """A flush tells how many there were, in whichever form."""
     archive, printer = Archive({"nodes": 60.0}), Printer()
     await archive.zipped(NODES, printer)
-    await archive.plain(NODES._replace(listing="q=x"), printer)
+    await archive.plain(replace(NODES, listing="q=x"), printer)
     await archive.plain(LISTING, printer)
     assert (archive.flush("nodes"), archive.flush("nodes")) == (3, 0)
     await archive.plain(LISTING, printer)

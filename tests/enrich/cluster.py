@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from consul_edge.cache.cache import Cache
 from consul_edge.enrich.allowance import Allowance
 from consul_edge.enrich.asking import Asker
 from consul_edge.enrich.gathering import MEMBERS, NAMES, NODE_CHECKS, NODES, Gathering
@@ -85,13 +86,13 @@ class Keeper:
     """Keeps a gathering current, as a scene does."""
 
     def __init__(
-        self, edge: Edge, *, limit: int = 100, parallel: int = 5, token: str = ""
+        self, cache: Cache, *, limit: int = 100, parallel: int = 5, token: str = ""
     ) -> None:
         """Begin; nothing is asked before ``ready``."""
         self.news = asyncio.Event()
         self.snapshots: list[Snapshot] = []
         loop = asyncio.get_running_loop()
-        asker = Asker(edge.cache, token, asyncio.Semaphore(parallel), 2.0)
+        asker = Asker(cache, token, asyncio.Semaphore(parallel), 2.0)
         self.allowance = Allowance(lambda: limit)
         self.gathering = Gathering(asker, self.allowance, loop.time, self.news.set)
         self._task: asyncio.Task[None] | None = None
@@ -110,6 +111,11 @@ class Keeper:
     async def shows(self, condition: Callable[[Snapshot], object], within: float = 120.0) -> None:
         """Wait until the snapshot fulfils *condition*."""
         await until(lambda: condition(self.now), within)
+
+    @property
+    def is_live(self) -> bool:
+        """Whether all is proven all the time."""
+        return self.gathering.proof()[0]
 
     def has_failed(self) -> bool:
         """Whether it ended by itself."""

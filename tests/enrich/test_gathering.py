@@ -28,7 +28,7 @@ def gathered(
         for server in edge.servers:
             # As at an edge that has been up for a moment: its heartbeats know who leads.
             await edge.upstream.rotation.hear(server)
-        keeper = Keeper(edge, limit=limit)
+        keeper = Keeper(edge.cache, limit=limit)
         try:
             await scene(edge, cluster, keeper)
         finally:
@@ -152,7 +152,7 @@ def test_allowance_is_shared_and_given_back() -> None:
 
     async def scene(edge: Edge, _: Cluster, keeper: Keeper) -> None:
         await keeper.ready()
-        other = Keeper(edge, token="other")
+        other = Keeper(edge.cache, token="other")
         other.gathering._allowance = keeper.allowance
         await other.ready()
         assert keeper.gathering.is_watching_names
@@ -270,7 +270,7 @@ def test_outage_later_keeps_what_was_known() -> None:
 
     async def scene(edge: Edge, _: Cluster, keeper: Keeper) -> None:
         before = await keeper.ready()
-        await until(lambda: keeper.gathering.proof()[0])
+        await until(lambda: keeper.is_live)
         edge.consul.refusing.update("a")
         await elapse(30)
         is_live, age = keeper.gathering.proof()
@@ -278,7 +278,7 @@ def test_outage_later_keeps_what_was_known() -> None:
         assert age > 20
         assert keeper.now.services == before.services
         edge.consul.refusing.clear()
-        await until(lambda: keeper.gathering.proof()[0])
+        await until(lambda: keeper.is_live)
 
     gathered(scene)
 

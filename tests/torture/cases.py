@@ -6,6 +6,8 @@ from dataclasses import replace
 
 from tests.torture.history import (
     Append,
+    Death,
+    Election,
     History,
     Kind,
     Last,
@@ -69,7 +71,7 @@ GUILTY = {
         History(
             KEY_WRITES,
             [read(KEY, key_reply("a#1", BYPASS), 21, Mode.CONSISTENT)],
-            elections=[21.0],
+            elections=[Election(21.0)],
             probes=PEACE,
         ),
     ),
@@ -108,7 +110,7 @@ GUILTY = {
         History(
             [put("web-2", 1, 10), put("web-2", 2, 20)],
             [read(WEB, web_reply("web-2#1", headers=STALE), 32)],
-            elections=[50.0],
+            elections=[Election(50.0)],
             probes=[Probe(29.0, 29.5, True)],
         ),
     ),
@@ -117,9 +119,19 @@ GUILTY = {
         History(
             [put("web-2", 1, 10), put("web-2", 2, 20)],
             [read(WEB, web_reply("web-2#1", headers=STALE), 32)],
-            elections=[34.0],
+            elections=[Election(34.0)],
             probes=[Probe(29.0, 29.5, True), Probe(34.5, 34.6, True)],
-            blackouts=[(29.6, 33.0)],
+            deaths=[Death(29.6, 33.0)],
+        ),
+    ),
+    "what a new leader says whose memory is whole, while the old one is started again": (
+        "older than promised",
+        History(
+            WEB_WRITES,
+            [read(WEB, web_reply(headers=MISS), 31)],
+            elections=[Election(31.0, "new")],
+            probes=PEACE,
+            deaths=[Death(30.2, 30.8, "old")],
         ),
     ),
     "a value that nobody wrote": (
@@ -166,7 +178,7 @@ GUILTY = {
         History(
             KEY_WRITES,
             [read(KEY, key_reply("a#2", STALE), 31)],
-            elections=[31.0],
+            elections=[Election(31.0)],
             probes=PEACE,
         ),
     ),
@@ -199,7 +211,7 @@ GUILTY = {
         History(
             KEY_WRITES,
             [replace(read(KEY, key_reply("a#2", BYPASS, index=8), 29), index=9)],
-            elections=[24.5],
+            elections=[Election(24.5)],
             probes=PEACE,
         ),
     ),
@@ -272,28 +284,38 @@ INNOCENT = {
         KEY_WRITES, [read(KEY, key_reply("a#1", BYPASS), 60, Mode.STALE)]
     ),
     "a new leader that has not applied the last writes": History(
-        KEY_WRITES, [read(KEY, key_reply("a#1", BYPASS), 21)], elections=[21.0], probes=PEACE
+        KEY_WRITES,
+        [read(KEY, key_reply("a#1", BYPASS), 21)],
+        elections=[Election(21.0)],
+        probes=PEACE,
     ),
     "a stale answer as old as it says, in an outage": History(
         [put("web-2", 1, 10), put("web-2", 2, 27)],
         [read(WEB, web_reply("web-2#1", headers=STALE), 31)],
-        elections=[31.0],
+        elections=[Election(31.0)],
         probes=PEACE,
     ),
     "a read that fails in an election": History(
-        KEY_WRITES, [read(KEY, Reply(500), 31)], elections=[31.0], probes=PEACE
+        KEY_WRITES, [read(KEY, Reply(500), 31)], elections=[Election(31.0)], probes=PEACE
     ),
     "what a leader says whose log is all it has": History(
         WEB_WRITES,
         [read(WEB, web_reply(headers=MISS), 31)],
-        elections=[31.0],
+        elections=[Election(31.0)],
         probes=PEACE,
-        blackouts=[(30.2, 30.8)],
+        deaths=[Death(30.2, 30.8)],
+    ),
+    "what the old leader says that was started again and elected once more": History(
+        WEB_WRITES,
+        [read(WEB, web_reply(headers=MISS), 31)],
+        elections=[Election(31.0, "old")],
+        probes=PEACE,
+        deaths=[Death(30.2, 30.8, "old")],
     ),
     "a watcher that is held in an election": History(
         KEY_WRITES,
         [replace(read(KEY, key_reply("a#2", BYPASS, index=9), 15), ended=29.0, index=8)],
-        elections=[22.0],
+        elections=[Election(22.0)],
         probes=PEACE,
     ),
     "a watcher that is held while others' data changes": History(
@@ -317,13 +339,13 @@ INNOCENT = {
     "an index that goes back with a new leader that has not applied the last writes": History(
         KEY_WRITES,
         [replace(read(KEY, key_reply("a#2", BYPASS, index=8), 22), index=9)],
-        elections=[21.5],
+        elections=[Election(21.5)],
         probes=PEACE,
     ),
     "what a new leader has said before it was at its work, and the edge has kept since": History(
         [put("web-1", 1, 10), put("web-1", 2, 20, Via.EDGE)],
         [read(WEB, web_reply("web-1#1", headers=LIVE), 24)],
-        elections=[21.5],
+        elections=[Election(21.5)],
         probes=PEACE,
     ),
     "an error of Consul's own": History(KEY_WRITES, [read(KEY, Reply(403), 31)]),

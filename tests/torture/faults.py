@@ -16,7 +16,7 @@ from enum import Enum
 from typing import Final
 
 from tests.consul import ConsulCluster, ConsulServer
-from tests.torture.history import Via
+from tests.torture.history import Death, Via
 from tests.torture.stage import Stage
 from tests.waiting import NOT_YET, wait_until
 
@@ -109,12 +109,11 @@ class Havoc:
             dark = time.monotonic()
             await asyncio.sleep(fault.lasts)
         finally:
-            if fault.what is What.KILL_ALL:
-                self._history.blackouts.append((dark, time.monotonic()))
             for victim in victims:
                 if victim.paused:
                     self._cluster.resume(victim)
                 else:
+                    self._history.deaths.append(Death(dark, time.monotonic(), victim.server))
                     victim.launch()
             ended = time.monotonic()
         await self.healed()

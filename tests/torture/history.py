@@ -129,6 +129,12 @@ class Write:
     told: str = ""
     """What its answer said, for people."""
 
+    def __str__(self) -> str:
+        return (
+            f"{self.began:.3f}-{self.ended:.3f} {self.subject} = {self.value!r} was"
+            f" {self.outcome.value} {self.via.value}: {self.told}"
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Read:
@@ -155,6 +161,7 @@ class Read:
         return (
             f"{self.began:.3f}-{self.ended:.3f} {self.reader} {self.identity} read"
             f" {self.question.target}{ways} {self.via.value}: {self.reply.status} {told}"
+            f" {said(self.question, self.reply)}"
         )
 
 
@@ -178,6 +185,23 @@ class Probe:
 
 
 @dataclass(frozen=True, slots=True)
+class Election:
+    """A server became leader, by its own log."""
+
+    at: float
+    server: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Death:
+    """A server was dead: its memory is built anew from its log, once somebody leads."""
+
+    began: float
+    ended: float
+    server: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Last:
     """What a watcher knew in the end, and what was true then."""
 
@@ -198,10 +222,8 @@ class History:
     appended: dict[str, int] = field(default_factory=dict)
     """How often each marker was found in the end."""
     probes: list[Probe] = field(default_factory=list)
-    elections: list[float] = field(default_factory=list)
-    """When a server became leader, by its own log."""
-    blackouts: list[tuple[float, float]] = field(default_factory=list)
-    """While all servers were dead: their memory is built anew from their logs."""
+    elections: list[Election] = field(default_factory=list)
+    deaths: list[Death] = field(default_factory=list)
     lasts: list[Last] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
     """For people."""

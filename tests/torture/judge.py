@@ -59,6 +59,10 @@ class Violation:
     rule: str
     at: float
     text: str
+    scope: tuple[str, ...] = ()
+    """The subjects that it is about."""
+    target: str = ""
+    """What was asked, if it is about a read."""
 
     def __str__(self) -> str:
         return f"[{self.rule}] {self.text}"
@@ -202,7 +206,7 @@ class Judge:
             for write in subject.writes:
                 if write.outcome is Outcome.REFUSED and not has_unknown:
                     text = f"{_told(write)} of {name}: {write.told}"
-                    yield Violation("refused though alone", write.ended, text)
+                    yield Violation("refused though alone", write.ended, text, (name,))
                 if write.outcome is not Outcome.REFUSED:
                     has_unknown = write.outcome is Outcome.UNKNOWN
 
@@ -213,7 +217,8 @@ class Judge:
                 text = (
                     f"{last.watcher} of {last.question.target} knows {last.seen}, not {last.truth}"
                 )
-                yield Violation("left behind", math.inf, text)
+                question = last.question
+                yield Violation("left behind", math.inf, text, question.scope, question.target)
 
     def _is_turmoil(self, began: float, ended: float) -> bool:
         return any(one.overlaps(began, ended) for one in self._turmoils)
@@ -240,7 +245,8 @@ def judge(history: History) -> list[Violation]:
 
 
 def _of(read: Read, rule: str, text: str) -> Violation:
-    return Violation(rule, read.ended, f"{read}\n    {text}")
+    question = read.question
+    return Violation(rule, read.ended, f"{read}\n    {text}", question.scope, question.target)
 
 
 def _told(write: Write | None) -> str:

@@ -26,7 +26,7 @@ from tests.torture.actors import (
     together,
 )
 from tests.torture.faults import Fault, Havoc
-from tests.torture.history import History, Kind, Last, Mode, Question, Via, said
+from tests.torture.history import Election, History, Kind, Last, Mode, Question, Via, said
 from tests.torture.stage import Client, Stage
 from tests.waiting import TooLateError, eventually
 
@@ -138,7 +138,11 @@ async def play_faults(
         reading = [_reader(stage, f"reader {number}", questions) for number in range(4)]
         await _play(stage, [*acting, *reading, direct], watchers)
         history.appended = await _appended(stage)
-    history.elections = [at - clock for server in cluster.servers for at in _elections(server)]
+    history.elections = [
+        Election(at - clock, server.server)
+        for server in cluster.servers
+        for at in _elections(server)
+    ]
     return history
 
 

@@ -2,7 +2,8 @@
 The times in which Consul itself promises little, found in the servers' own words.
 
 A leader just elected answers default-mode reads before it has applied all that the one before it
-acknowledged; a proxy can only pass that on.
+acknowledged; a proxy can only pass that on.  If it was dead just before, and started again sooner
+than the others elected one of themselves, it has applied next to nothing.
 """
 
 import math
@@ -46,9 +47,13 @@ def turmoils(history: History) -> list[Turmoil]:
     # The election that made the cluster was over before anybody acted.
     began = min((probe.began for probe in history.probes), default=-math.inf)
     found = []
-    for elected in sorted(elected for elected in history.elections if elected > began):
+    elections = sorted(history.elections, key=lambda election: election.at)
+    for elected, winner in [(one.at, one.server) for one in elections if one.at > began]:
         lost = max((one.ended for one in served if one.ended < elected), default=-math.inf)
         settled = min((one.ended for one in served if one.began > elected), default=math.inf)
-        forgets = any(began < elected and ended > lost for began, ended in history.blackouts)
+        forgets = any(
+            death.server == winner and death.began < elected and death.ended > lost
+            for death in history.deaths
+        )
         found.append(Turmoil(lost - APPLY_SECONDS, elected, settled, forgets))
     return found

@@ -82,7 +82,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--token-file",
-        type=_secret,
+        type=token_in,
         dest="token",
         metavar="FILE",
         help="file with the admin token, such as the one that the edge's log names",
@@ -111,7 +111,7 @@ def call(arguments: argparse.Namespace, load: "Callable[[], Settings]") -> str:
     if place is None or (not token and not arguments.socket):
         settings = load()
         place = place or _listener(settings)
-        token = token or _configured(settings)
+        token = token or configured_token(settings)
     try:
         status, text = _exchange(arguments, place, token)
     except OSError as error:
@@ -196,7 +196,13 @@ def _listener(settings: "Settings") -> _Place:
     return _Place(address, settings.tls.cert, is_tls=settings.tls.cert is not None)
 
 
-def _configured(settings: "Settings") -> str:
+def configured_token(settings: "Settings") -> str:
+    """
+    Find the admin token that an edge of *settings* asks for; empty if they name none.
+
+    Raises:
+        CallFailed: When the file that holds it cannot be read.
+    """
     admin = settings.admin
     try:
         text = _read(admin.token_file) if admin.token_file is not None else ""
@@ -209,7 +215,8 @@ def _read(file: Path) -> str:
     return file.read_text(encoding="utf-8").strip()
 
 
-def _secret(text: str) -> str:
+def token_in(text: str) -> str:
+    """Read the token of the file *text*; a type of argparse's."""
     try:
         token = _read(Path(text))
     except (OSError, UnicodeDecodeError) as error:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NoReturn
 
 from consul_edge import __version__, admin_client, categorize_command, flags
+from consul_edge.bench import command as bench
 from consul_edge.core.errors import ConfigError, EdgeError
 
 if TYPE_CHECKING:
@@ -117,6 +118,14 @@ def _admin(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _bench(arguments: argparse.Namespace) -> int:
+    from consul_edge.config import load
+
+    return bench.run(
+        arguments, lambda: load(file=arguments.config, env=os.environ, flags={}).settings
+    )
+
+
 def _version(_: argparse.Namespace) -> int:
     _say(f"consul-edge {__version__}\n")
     return 0
@@ -196,6 +205,8 @@ def _parser() -> argparse.ArgumentParser:
     summary, example = categorize_command.SUMMARY, categorize_command.EXAMPLE
     made = command("categorize", categorize_command.run, summary, _sentence(summary), example)
     categorize_command.add_arguments(made)
+    summary, example = bench.SUMMARY, bench.EXAMPLE
+    bench.add_arguments(command("bench", _bench, summary, _sentence(summary), example))
     summary = "show the version"
     command("version", _version, summary, _sentence(summary), "")
     return parser

@@ -17,7 +17,16 @@ from consul_edge.config.sources import FLAGS
 from consul_edge.core.address import parse_listen, parse_server
 from consul_edge.core.errors import NoServer
 
-COMMANDS = ("serve", "demo", "check-config", "print-config", "admin", "categorize", "version")
+COMMANDS = (
+    "serve",
+    "demo",
+    "check-config",
+    "print-config",
+    "admin",
+    "categorize",
+    "bench",
+    "version",
+)
 
 
 class StubApp:

@@ -15,7 +15,7 @@ from prometheus_client import Counter
 from consul_edge import metrics
 from consul_edge.core.errors import BadRequest, EdgeError, LimitReached, Refused
 from consul_edge.core.headers import via
-from consul_edge.web import audit
+from consul_edge.web import api_errors, audit
 from consul_edge.web.keys import HOSTS, INSTANCE, SETTINGS, UNTYPED
 from consul_edge.web.proxy import CALL
 
@@ -41,8 +41,9 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         if audit.is_admin(request):
             # The admin calls' own handlers record, and raise nothing: this came before them.
             audit.record(request, response.status, "refused")
+        response = _for_client(request, response)
     except web.HTTPException as error:
-        response = render_route_error(error)
+        response = _for_client(request, render_route_error(error))
     count(request, response.status, time.perf_counter() - began)
     return response
 
@@ -142,11 +143,16 @@ def render_route_error(error: web.HTTPException) -> web.Response:
     return web.Response(status=error.status, text=error.text, headers=error.headers)
 
 
+def _for_client(request: web.Request, error: web.Response) -> web.Response:
+    return api_errors.as_json(error) if api_errors.is_api(request) else error
+
+
 def count(request: web.Request, status: int, seconds: float) -> None:
     """Count an answered request."""
     call = request.get(CALL)
     method = request.method if request.method in METHODS else "OTHER"
-    endpoint = call.endpoint.name if call is not None else "edge"
+    is_api = request.path.startswith(API) and not audit.is_admin(request)
+    endpoint = call.endpoint.name if call is not None else "api" if is_api else "edge"
     key = (endpoint, method, status)
     counter = _counters.get(key)
     if counter is None:
@@ -156,14 +162,19 @@ def count(request: web.Request, status: int, seconds: float) -> None:
     if call is not None and call.poll is None and not call.endpoint.stream:
         kind = call.endpoint.treatment.value if call.is_read else "write"
         _durations[kind].observe(seconds)
+    elif is_api and "index" not in request.query and not request.path.endswith("/events"):
+        _durations["api"].observe(seconds)
 
+
+API: Final = "/api/v1/"
+"""What the paths of the enriched API begin with."""
 
 _counters: dict[tuple[str, str, int], Counter] = {}
 """Looked-up children: a label look-up costs more than the counting."""
 
 _durations = {
     treatment: metrics.HTTP_REQUEST_DURATION.labels(treatment)
-    for treatment in ("watch", "ttl", "pass", "local", "write")
+    for treatment in ("watch", "ttl", "pass", "local", "write", "api")
 }
 
 

@@ -17,6 +17,7 @@ from aiohttp.http_exceptions import (
 )
 
 from consul_edge import metrics
+from consul_edge.web import api_errors
 
 log = structlog.get_logger()
 
@@ -93,7 +94,7 @@ class EdgeProtocol(web.RequestHandler):
         named = {"Server": "consul-edge"}
         response = web.Response(status=status, text=f"consul-edge: {text}", headers=named)
         response.force_close()
-        return response
+        return api_errors.as_json(response) if api_errors.is_api(request) else response
 
     def _explain(self, error: HttpProcessingError) -> tuple[int, str]:
         # What the parser quotes may be a target with a token in it: only its own words are kept.

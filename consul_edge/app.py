@@ -23,12 +23,14 @@ from consul_edge import __version__, logs
 from consul_edge.cache.cache import Cache
 from consul_edge.config import Settings
 from consul_edge.core.errors import EdgeError
+from consul_edge.enrich.rule_source import RuleSource
+from consul_edge.enrich.site_source import SiteSource
 from consul_edge.upstream.upstream import Upstream
 from consul_edge.web.access_log import AccessLog
 from consul_edge.web.admin import Admin
 from consul_edge.web.admin_token import AdminToken
 from consul_edge.web.hosts import Hosts
-from consul_edge.web.keys import CACHE, HOSTS, INSTANCE, SETTINGS, UPSTREAM
+from consul_edge.web.keys import CACHE, HOSTS, INSTANCE, RULES, SETTINGS, SITES, UPSTREAM
 from consul_edge.web.listeners import Listener, bind, server_context
 from consul_edge.web.middlewares import guard, tidy
 from consul_edge.web.protocol import EdgeProtocol
@@ -60,6 +62,11 @@ def create_app(settings: Settings) -> web.Application:
     instance = secrets.token_hex(8)
     upstream = Upstream(settings)
     cache = Cache(settings, upstream, instance=instance)
+    def own_token() -> str:
+        return upstream.credentials.own
+
+    sites = SiteSource(settings, cache, own_token)
+    rules = RuleSource(settings, cache, own_token)
     proxy = Proxy(
         upstream,
         cache,
@@ -77,15 +84,21 @@ def create_app(settings: Settings) -> web.Application:
     app[HOSTS] = Hosts((*settings.allowed_hosts, *own_names(settings)))
     app[UPSTREAM] = upstream
     app[CACHE] = cache
+    app[SITES] = sites
+    app[RULES] = rules
     add_routes(app, proxy, Admin(cache, settings, admin_token, instance=instance))
     app.on_response_prepare.append(tidy)
 
     async def upstream_life(_app: web.Application) -> AsyncIterator[None]:
         await upstream.start()
         await cache.start()
+        await sites.start()
+        await rules.start()
         naming = asyncio.create_task(_learn_full_name(app[HOSTS]))
         yield
         naming.cancel()
+        await rules.close()
+        await sites.close()
         await cache.close()
         await upstream.close()
 

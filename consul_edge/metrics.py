@@ -26,14 +26,16 @@ BUILD_INFO.labels(__version__, platform.python_version()).set(1)
 
 HTTP_REQUESTS: Final = Counter(
     "consul_edge_http_requests_total",
-    "Requests answered, by endpoint name (never a path), method and status code.",
+    "Requests answered, by endpoint name (never a path), method and status code; api is the"
+    " enriched API, edge are the edge's other routes.",
     ["endpoint", "method", "code"],
 )
 
 HTTP_REQUEST_DURATION: Final = Histogram(
     "consul_edge_http_request_duration_seconds",
-    "Time from the head of a request to the end of its answer; blocking queries and streams are"
-    " left out, for their length is their client's wish.",
+    "Time from the head of a request to the end of its answer, by what is done for it: watch, ttl,"
+    " pass, local, write, or api for the enriched API; blocking queries and streams are left out,"
+    " for their length is their client's wish.",
     ["treatment"],
     buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2.0, 5.0, 20.0),
 )
@@ -102,6 +104,13 @@ WATCH_ROUNDS: Final = Counter(
     "Answers to the edge's own blocking queries: answered was kept, asked again was overtaken by"
     " a write or had a lower index, refused was an error, failed was none at all.",
     ["outcome"],
+)
+
+SITES_CACHE_STATUS: Final = Counter(
+    "consul_sites_cache_status_total",
+    "The sites document: hit was read from memory, miss before there was one; refresh is a load or"
+    " an edit that brought one, error a load that failed, or brought what is none.",
+    ["status"],
 )
 
 SERVER_FALLBACK: Final = Counter(
@@ -188,6 +197,8 @@ for _outcome in ("answered", "asked again", "refused", "failed"):
     WATCH_ROUNDS.labels(_outcome)
 for _reason in ("entries", "bytes"):
     CACHE_EVICTIONS.labels(_reason)
+for _status in ("hit", "miss", "refresh", "error"):
+    SITES_CACHE_STATUS.labels(_status)
 for _trigger in ("admin", "acl", "denied", "identity"):
     CACHE_FLUSHES.labels(_trigger)
 for _result in ("confirmed", "refuted"):

@@ -21,9 +21,7 @@ ROOTS = ("settings", "_settings", "self._settings", "loaded.settings")
 READ_WHILE_LOADING = {"consul.tls.enabled"}
 """It decides what the addresses mean, and is in them from then on; a test below shows it."""
 
-SOON: tuple[str, ...] = (
-    *("sites.ttl", "sites.kv_key", "rules.kv_key", "rules.file"),
-)
+SOON: tuple[str, ...] = ()
 """Settings whose reader is being written: a path leaves this list with its reader's arrival."""
 
 

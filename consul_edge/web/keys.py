@@ -4,12 +4,16 @@ from aiohttp import web
 
 from consul_edge.cache.cache import Cache
 from consul_edge.config import Settings
+from consul_edge.enrich.rule_source import RuleSource
+from consul_edge.enrich.site_source import SiteSource
 from consul_edge.upstream.upstream import Upstream
 from consul_edge.web.hosts import Hosts
 
 SETTINGS = web.AppKey("settings", Settings)
 CACHE = web.AppKey("cache", Cache)
 UPSTREAM = web.AppKey("upstream", Upstream)
+SITES = web.AppKey("sites", SiteSource)
+RULES = web.AppKey("rules", RuleSource)
 HOSTS = web.AppKey("hosts", Hosts)
 INSTANCE = web.AppKey("instance", str)
 

@@ -150,24 +150,22 @@ def _for_client(request: web.Request, error: web.Response) -> web.Response:
 def count(request: web.Request, status: int, seconds: float) -> None:
     """Count an answered request."""
     call = request.get(CALL)
+    is_api = api_errors.is_api(request)
     method = request.method if request.method in METHODS else "OTHER"
-    is_api = request.path.startswith(API) and not audit.is_admin(request)
-    endpoint = call.endpoint.name if call is not None else "api" if is_api else "edge"
+    endpoint = "api" if is_api else call.endpoint.name if call is not None else "edge"
     key = (endpoint, method, status)
     counter = _counters.get(key)
     if counter is None:
         counter = metrics.HTTP_REQUESTS.labels(endpoint, method, str(status))
         _counters[key] = counter
     counter.inc()
-    if call is not None and call.poll is None and not call.endpoint.stream:
+    if is_api:
+        if "index" not in request.query and not request.path.endswith("/events"):
+            _durations["api"].observe(seconds)
+    elif call is not None and call.poll is None and not call.endpoint.stream:
         kind = call.endpoint.treatment.value if call.is_read else "write"
         _durations[kind].observe(seconds)
-    elif is_api and "index" not in request.query and not request.path.endswith("/events"):
-        _durations["api"].observe(seconds)
 
-
-API: Final = "/api/v1/"
-"""What the paths of the enriched API begin with."""
 
 _counters: dict[tuple[str, str, int], Counter] = {}
 """Looked-up children: a label look-up costs more than the counting."""

@@ -133,12 +133,14 @@ def _service_delta(before: View, after: View) -> Delta[ServiceRow]:
 def _node_delta(before: View, after: View) -> Delta[NodeRow]:
     if before.nodes.rows is after.nodes.rows:
         return Delta()
-    return _delta(
-        {node_key(row): row for row in before.nodes.rows},
-        {node_key(row): row for row in after.nodes.rows},
-    )
+    # Most rows are the same objects, and need no look at their keys.
+    ids = set(map(id, before.nodes.rows))
+    new = {node_key(row): row for row in after.nodes.rows if id(row) not in ids}
+    ids = set(map(id, after.nodes.rows))
+    old = {node_key(row): row for row in before.nodes.rows if id(row) not in ids}
+    return _delta(old, new)
 
 
 def _delta(old: dict[Key, R], new: dict[Key, R]) -> Delta[R]:
-    changed = (row for key, row in new.items() if (was := old.get(key)) is not row and was != row)
+    changed = (row for key, row in new.items() if old.get(key) != row)
     return Delta(tuple(changed), tuple(key for key in old if key not in new))

@@ -15,6 +15,7 @@ See Also:
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
 
 from msgspec import Struct
@@ -27,6 +28,9 @@ from consul_edge.enrich.rows import ServiceRow
 from consul_edge.enrich.view import View
 
 _NO_LABEL: Final = re.compile(r"[^a-zA-Z0-9_]")
+
+_REMEMBERED: Final = 4_096
+"""Addresses and keys, of which most instances have the same."""
 
 
 class Targets(Struct, frozen=True):
@@ -63,15 +67,11 @@ def target_of(row: ServiceRow) -> str | None:
     >>> at("fe80::0:1", 80), at("[::1]:81", 0), at("10.0.0.1", 0), at("http://x/", 80), at("", 80)
     ('[fe80::1]:80', '[::1]:81', '10.0.0.1', None, None)
     """
-    try:
-        host, own = parse_host(row.address or row.node_address)
-    except ValueError:
-        return None
+    host, own = _host(row.address or row.node_address)
     if not host or not 0 <= row.port <= 65535:
         return None
     port = row.port or own
-    name = f"[{host}]" if ":" in host else host
-    return f"{name}:{port}" if port else name
+    return f"{host}:{port}" if port else host
 
 
 def labels_of(row: ServiceRow, node_meta: Mapping[str, str]) -> dict[str, str]:
@@ -98,6 +98,21 @@ def labels_of(row: ServiceRow, node_meta: Mapping[str, str]) -> dict[str, str]:
     }
 
 
+@lru_cache(_REMEMBERED)
+def _host(address: str) -> tuple[str, int | None]:
+    """Take an address apart, the host as a target has it; none if it is no address."""
+    try:
+        host, port = parse_host(address)
+    except ValueError:
+        return "", None
+    return f"[{host}]" if ":" in host else host, port
+
+
+@lru_cache(_REMEMBERED)
+def _label(key: str) -> str:
+    return _NO_LABEL.sub("_", key)
+
+
 def _keyed(prefix: str, meta: Mapping[str, str]) -> dict[str, str]:
     """
     Make labels of a mapping.
@@ -107,7 +122,7 @@ def _keyed(prefix: str, meta: Mapping[str, str]) -> dict[str, str]:
     """
     labels: dict[str, str] = {}
     for key in sorted(meta):
-        name = _NO_LABEL.sub("_", key)
+        name = _label(key)
         if name == key or prefix + name not in labels:
             labels[prefix + name] = meta[key]
     return labels

@@ -1,7 +1,7 @@
 """Snapshots, and the views of them, made in few words or drawn."""
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -27,7 +27,14 @@ from tests.enrich.documents import rule, rules_of
 UNMAPPED = "Nao mapeado"
 
 RULES = rules_of(
-    rule("ping", "^icmp", module="^icmp$", exporter_type="blackbox", display_name="Ping"),
+    rule(
+        "ping",
+        "^icmp",
+        module="^icmp$",
+        path="/probe",
+        exporter_type="blackbox",
+        display_name="Ping",
+    ),
     rule("web", "^web", category="other"),
 )
 
@@ -139,11 +146,13 @@ def view_of(*instances: HealthShape, places: Sites | None = None, **fields: Any)
     return Scene().view(None, shot(*instances, **fields), places)
 
 
-def listing(schema: Schema = SERVICES, **given: str) -> Listing:
+def listing(schema: Schema = SERVICES, /, **given: str) -> Listing:
     """Read what somebody asks for."""
     accepted = Accepted(schema, tuple(Format), meta_filters=schema is not NODES)
     return read_listing(given.items(), accepted)
 
+
+Step = tuple[Snapshot, Sites, Rules, bool]
 
 _names = st.sampled_from(["n1", "n2", "n10", "Ünï"])
 _services = st.sampled_from(["web", "icmp", "db", "consul"])
@@ -204,14 +213,19 @@ drawn_sites = st.sampled_from(
     ]
 )
 
-drawn_steps: st.SearchStrategy[Sequence[tuple[Snapshot, Sites, Rules, bool]]] = st.lists(
-    st.tuples(
-        _snapshots(),
-        drawn_sites,
-        st.sampled_from([RULES, rules_of(rule("one", "^d"))]),
-        st.booleans(),
-    ),
-    min_size=1,
-    max_size=4,
-)
+
+@st.composite
+def _steps(draw: st.DrawFn) -> list[Step]:
+    steps: list[Step] = []
+    for _ in range(draw(st.integers(1, 4))):
+        snapshot = draw(_snapshots())
+        if steps:
+            kept = draw(st.lists(st.sampled_from(Snapshot.__struct_fields__), unique=True))
+            snapshot = replace(snapshot, **{name: getattr(steps[-1][0], name) for name in kept})
+        rules = draw(st.sampled_from([RULES, rules_of(rule("one", "^d"))]))
+        steps.append((snapshot, draw(drawn_sites), rules, draw(st.booleans())))
+    return steps
+
+
+drawn_steps = _steps()
 """What is so, one after the other; and whether what stays the same is read again all the same."""

@@ -15,14 +15,13 @@ from consul_edge.enrich.changes import (
     service_key,
 )
 from consul_edge.enrich.rows import NodeRow, ServiceRow
-from consul_edge.enrich.rules import Rules
-from consul_edge.enrich.sites import Sites
 from consul_edge.enrich.snapshot import Snapshot
 from consul_edge.enrich.table import Table
 from consul_edge.enrich.view import View
 from tests.enrich.pictures import (
     FAILURE,
     Scene,
+    Step,
     drawn_steps,
     instance,
     member,
@@ -30,6 +29,7 @@ from tests.enrich.pictures import (
     own,
     sharing,
     shot,
+    sites,
 )
 
 
@@ -57,7 +57,7 @@ def between(before: Snapshot, after: Snapshot) -> tuple[View, View]:
 
 @given(drawn_steps)
 def test_changes_applied_to_what_was_give_what_is(
-    steps: list[tuple[Snapshot, Sites, Rules, bool]],
+    steps: list[Step],
 ) -> None:
     """A reader who takes each change has what it would load, and is told no row in vain."""
     scene = Scene()
@@ -76,7 +76,7 @@ def test_changes_applied_to_what_was_give_what_is(
 
 @given(drawn_steps)
 def test_views_that_were_not_made_of_each_other_are_compared_by_value(
-    steps: list[tuple[Snapshot, Sites, Rules, bool]],
+    steps: list[Step],
 ) -> None:
     """A scene that was made anew goes on where the last one ended."""
     one = Scene().view(None, *steps[0][:3])
@@ -113,6 +113,16 @@ def test_same_id_on_another_node_is_another_instance() -> None:
     found = changes(before, after).services
 
     assert (found.changed, found.removed) == ((), (("dc1", "n1", "web"),))
+
+
+def test_vacant_sites_of_one_name_are_told_apart() -> None:
+    """They are rows without a node; the address is what they have of their own."""
+    scene = Scene()
+    before = scene.view(None, shot(), sites(("Rio", "10.0.0.1"), ("Rio", "10.0.0.2")))
+
+    after = scene.view(before, shot(), sites(("Rio", "10.0.0.2")))
+
+    assert changes(before, after).nodes == Delta(removed=(("", "Rio", "10.0.0.1"),))
 
 
 def test_service_renamed_under_one_id_is_a_change() -> None:

@@ -99,12 +99,21 @@ def test_address_of_a_service_does_not_move_it_to_a_site() -> None:
     assert row.site_code == "rio"
 
 
-def test_meta_of_the_exporter_decides_the_category() -> None:
+@pytest.mark.parametrize(
+    ("meta", "expected"),
+    [
+        ({"module": "icmp"}, "ping"),
+        ({"module": "icmp", "metrics_path": "/metrics"}, None),
+        ({"metrics_path": "/probe"}, None),
+    ],
+)
+def test_meta_of_the_exporter_decides_the_category(
+    meta: dict[str, str], expected: str | None
+) -> None:
     """The module of Meta, and its metrics_path, are asked as the rules say."""
-    (by_module,) = rows(instance("any", None, meta={"module": "icmp"}))
-    (by_name,) = rows(instance("any", None))
+    (row,) = rows(instance("any", None, meta=meta))
 
-    assert (by_module.matched_rule, by_name.matched_rule) == ("ping", None)
+    assert row.matched_rule == expected
 
 
 def test_rows_of_a_name_are_ordered_by_node_and_id() -> None:

@@ -20,6 +20,7 @@ from tests.enrich.pictures import (
     FAILURE,
     RULES,
     Scene,
+    Step,
     drawn_steps,
     instance,
     member,
@@ -78,7 +79,7 @@ def followed(after: Snapshot, places: Sites | None = None, rules: Rules = RULES)
 
 @given(drawn_steps)
 def test_view_made_of_the_one_before_is_as_if_made_anew(
-    steps: list[tuple[Snapshot, Sites, Rules, bool]],
+    steps: list[Step],
 ) -> None:
     """Whatever changes, and whether Consul was read again or not, nothing is left over."""
     scene, view = Scene(), None
@@ -95,7 +96,7 @@ def test_view_made_of_the_one_before_is_as_if_made_anew(
 
 @given(drawn_steps)
 def test_index_moves_just_when_what_it_stands_for_does(
-    steps: list[tuple[Snapshot, Sites, Rules, bool]],
+    steps: list[Step],
 ) -> None:
     """Nobody is woken for nothing, and nobody sleeps through a change."""
     scene = Scene()
@@ -152,6 +153,27 @@ def test_one_node_in_and_one_out_moves_the_nodes() -> None:
     assert followed(after) == {"nodes_index"}
 
 
+def test_member_that_joins_is_a_node_before_the_catalog_has_it() -> None:
+    """The catalog is what it was."""
+    scene = Scene()
+    before = scene.view(None, BEFORE)
+
+    after = scene.view(before, replace(BEFORE, members={**BEFORE.members, "n3": member("n3")}))
+
+    assert [row.name for row in after.nodes.rows] == ["n1", "n2", "n3"]
+
+
+def test_members_that_cannot_be_read_any_more_leave_no_node_external() -> None:
+    """Who is no member is external only where members are known."""
+    scene = Scene()
+    snapshot = shot(nodes=[node("a"), node("b")], members=[member("b")])
+    before = scene.view(None, snapshot)
+
+    after = scene.view(before, replace(snapshot, members={}))
+
+    assert [view.nodes.rows[0].type for view in (before, after)] == ["external", "unknown"]
+
+
 @pytest.mark.parametrize(
     ("fields", "expected"),
     [
@@ -176,10 +198,23 @@ def test_edit_of_the_sites_moves_all_that_shows_them() -> None:
     assert followed(BEFORE, sites(("Rio", "10.9.9.9"))) == {"nodes_index", "sites_index"}
 
 
+def test_problem_of_the_sites_document_moves_the_sites() -> None:
+    """It is told beside them."""
+    scene = Scene()
+    before = scene.view(None, BEFORE, sites({"code": "rio"}))
+
+    after = scene.view(before, BEFORE, sites({"code": "rio"}, {"no": "code"}))
+
+    assert moved(before, after) == {"sites_index"}
+
+
 def test_edit_of_a_rule_moves_services_that_it_decides() -> None:
     """A rule for what nobody runs moves the rules only."""
     assert followed(BEFORE, rules=rules_of(rule("db", "^db"))) == {"services_index", "rules_index"}
-    kept = [rule("ping", "^icmp", module="^icmp$"), rule("web", "^web", category="other")]
+    kept = [
+        rule("ping", "^icmp", module="^icmp$", path="/probe"),
+        rule("web", "^web", category="other"),
+    ]
     assert followed(BEFORE, rules=rules_of(*kept, rule("x", "^nobody"))) == {"rules_index"}
 
 
@@ -196,6 +231,8 @@ def test_equal_answers_read_again_change_nothing() -> None:
     assert after.snapshot is again
     assert after.services is before.services
     assert after.nodes is before.nodes
+    parts, parts_before = after.workings.parts, before.workings.parts
+    assert all(parts[name].rows is parts_before[name].rows for name in parts)
 
 
 def test_change_of_one_name_makes_only_its_rows(monkeypatch: pytest.MonkeyPatch) -> None:

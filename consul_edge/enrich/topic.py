@@ -8,6 +8,7 @@ Rule 3: a failure is tried again, later each time, and at once when the watch te
 """
 
 from collections.abc import Callable
+from enum import Enum
 from typing import Final, Generic, TypeVar
 
 from consul_edge.cache.following import Following
@@ -22,6 +23,19 @@ LONGEST_PAUSE: Final = 10.0
 """Seconds before a question that failed is asked again."""
 
 T = TypeVar("T")
+
+
+class _Need(Enum):
+    """What will do to learn from."""
+
+    HEARD = "heard"
+    """What is kept: the watch has just told of it."""
+
+    LIVE = "live"
+    """What is kept, if it is proven now."""
+
+    NEW = "new"
+    """Nothing but an answer to a question of now."""
 
 
 class Topic(Generic[T]):
@@ -68,7 +82,7 @@ class Topic(Generic[T]):
         self._learnt_at = float("-inf")
         self._due_at = float("-inf")
         self._failures = 0
-        self._must_ask = True
+        self._needs = _Need.LIVE
 
     def follow(self) -> None:
         """Have it watched from now on."""
@@ -88,7 +102,7 @@ class Topic(Generic[T]):
 
     def ask_again(self) -> None:
         """Make it due, and past what is kept."""
-        self._must_ask = True
+        self._needs = _Need.NEW
         self._due_at = float("-inf")
 
     def ask_within(self, seconds: float) -> None:
@@ -112,14 +126,17 @@ class Topic(Generic[T]):
         """Learn it, from what the watch published or by asking; a failure is noted."""
         self._due_at = float("inf")
         began = self._now()
+        needs, self._needs = self._needs, _Need.HEARD
         try:
-            entry = await self._entry()
+            entry = await self._entry(needs)
             if self.value is None or entry.digest != self._digest:
                 self.value = await decoded(self.target, entry.body, self._read)
                 self._digest = entry.digest
         except Unlearnt as unlearnt:
             self.failure, self.error = unlearnt.failure, unlearnt.error
             self._failures += 1
+            if self._needs is _Need.HEARD:
+                self._needs = needs
             pause = backoff(self._failures, first=FIRST_PAUSE, most=LONGEST_PAUSE)
             self._due_at = min(self._due_at, self._now() + pause)
         else:
@@ -129,13 +146,13 @@ class Topic(Generic[T]):
             self._learnt_at = began
         self.took = self._now() - began
 
-    async def _entry(self) -> Entry:
+    async def _entry(self, needs: _Need) -> Entry:
         following = self._following
         if following is None:
             return await self._asker.ask(self.target)
         kept = following.kept(self._now())
-        must_ask, self._must_ask = self._must_ask, False
-        if kept is not None and not kept.is_superseded and (kept.is_live or not must_ask):
+        will_do = kept is not None and not kept.is_superseded and needs is not _Need.NEW
+        if kept is not None and will_do and (kept.is_live or needs is _Need.HEARD):
             following.look()
             return kept.entry
         return await self._asker.fetch(self.target, following)
@@ -145,7 +162,7 @@ class Topic(Generic[T]):
         entry = self._following.entry if self._following is not None else None
         if entry is None:
             # Flushed, or not to be seen any more: asking tells which.
-            self._must_ask = True
+            self._needs = _Need.NEW
         elif entry.digest == self._digest and entry.index == self.index and self.failure is None:
             return
         self._due_at = float("-inf")

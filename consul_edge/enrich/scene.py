@@ -1,0 +1,191 @@
+"""
+What one identity sees, kept current: a gathering's snapshot, sites and rules made into views.
+
+Rule 1: a change is shown at once; after that, the next one waits as long as showing it took, so
+that a busy cluster takes half of the time at most.
+Rule 2: whoever waits is woken by a view with another index, and by nothing else.
+Rule 3: views are made outside the event loop.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
+from typing import Final
+
+import structlog
+from msgspec import Struct
+
+from consul_edge.core.errors import EdgeError, LimitReached
+from consul_edge.enrich.gathering import Gathering
+from consul_edge.enrich.rule_source import RuleSource
+from consul_edge.enrich.site_source import SiteSource
+from consul_edge.enrich.view import View, compose
+
+log = structlog.get_logger()
+
+SHORTEST_REST: Final = 0.02
+LONGEST_REST: Final = 1.0
+"""Seconds between two views, however long making one takes."""
+
+LOOK_INTERVAL: Final = 10.0
+"""Seconds between two looks at what is watched."""
+
+
+class Sources(Struct, frozen=True):
+    """What all identities share."""
+
+    sites: SiteSource
+    rules: RuleSource
+    unmapped: str
+    """The name of the site of nodes that have none."""
+
+    next_index: Callable[[], int]
+
+
+class Scene:
+    """One identity's views."""
+
+    def __init__(self, make: Callable[[Callable[[], None]], Gathering], sources: Sources) -> None:
+        """
+        Ask nothing yet.
+
+        Args:
+            make: Makes the gathering, which calls what it is given when there is news.
+        """
+        self._news = asyncio.Event()
+        self._sources = sources
+        self._now = asyncio.get_running_loop().time
+        self._view: View | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._changed = asyncio.Event()
+        """Set, and replaced, whenever the view or the error is another."""
+        self._is_draining = False
+        self.gathering = make(self._news.set)
+        self.error: EdgeError | None = None
+        """Why nothing can be shown (any more): it is over."""
+        self.waiting = 0
+        """Clients that wait for a view, or for another one."""
+        self.read_at = self._now()
+
+    async def view(self) -> View:
+        """
+        Give what is seen now; the first time that takes asking Consul.
+
+        Raises:
+            EdgeError: When there is nothing to show.
+        """
+        self.read_at = self._now()
+        if self._task is None:
+            self._task = asyncio.create_task(self._run(), name="scene")
+        with self._one_waits():
+            while self._view is None:
+                if self.error is not None:
+                    raise self.error
+                if self._is_draining:
+                    raise LimitReached(503, "drain", "the edge is shutting down")
+                await self._changed.wait()
+        return self._view
+
+    async def other_than(self, index: int, until: float) -> View:
+        """
+        Give a view with another index, or the one that there is by *until*.
+
+        Raises:
+            EdgeError: As ``view``.
+        """
+        view = await self.view()
+        with self._one_waits(), suppress(TimeoutError):
+            async with asyncio.timeout_at(until):
+                while view.index == index and not self._is_draining:
+                    await self._changed.wait()
+                    view = await self.view()
+        self.read_at = self._now()
+        return view
+
+    def drain(self) -> None:
+        """Have everyone who waits answered with what there is."""
+        self._is_draining = True
+        self._wake()
+
+    def tell(self) -> None:
+        """Look whether there is news: sites or rules may have changed."""
+        self._news.set()
+
+    async def close(self) -> None:
+        """Follow nothing any more; whoever waits is told so."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        self.gathering.close()
+        if self.error is None:
+            self.error = LimitReached(503, "identities", "this view was closed; ask again")
+        self._view = None
+        self._wake()
+
+    async def _run(self) -> None:
+        looked_at = self._now()
+        while self.error is None:
+            self._news.clear()
+            began = self._now()
+            try:
+                await self._renew()
+            except EdgeError as error:
+                # What was seen before may not be seen any more, or nothing ever was.
+                self.error, self._view = error, None
+                self.gathering.close()
+                self._wake()
+                return
+            except Exception:
+                # The top of a background loop: a defect must not leave the view as it is for ever.
+                log.exception("view cannot be made")
+                await asyncio.sleep(LONGEST_REST)
+            took = self._now() - began
+            await asyncio.sleep(min(max(took, SHORTEST_REST), LONGEST_REST))
+            pause = min(self.gathering.due_at, looked_at + LOOK_INTERVAL) - self._now()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(max(pause, 0.0)):
+                    await self._news.wait()
+
+    async def _renew(self) -> None:
+        sources = self._sources
+        if self._view is None:
+            # The first view shall have its sites: they are loaded meanwhile.
+            snapshot, *_ = await asyncio.gather(
+                self.gathering.catch_up(),
+                sources.sites.document.tried(),
+                sources.rules.document.tried(),
+            )
+        else:
+            snapshot = await self.gathering.catch_up()
+        make = partial(
+            compose,
+            self._view,
+            snapshot,
+            sources.sites.value,
+            sources.rules.value,
+            sources.rules.categorizer,
+            unmapped=sources.unmapped,
+            next_index=sources.next_index,
+        )
+        before = self._view
+        view = self._view = await asyncio.to_thread(make)
+        if before is None or before.index != view.index:
+            self._wake()
+
+    def _wake(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    @property
+    def shown(self) -> View | None:
+        """What is seen now, without waiting; None: nothing (any more)."""
+        return self._view
+
+    @contextmanager
+    def _one_waits(self) -> Iterator[None]:
+        self.waiting += 1
+        try:
+            yield
+        finally:
+            self.waiting -= 1

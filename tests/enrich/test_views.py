@@ -1,0 +1,300 @@
+"""What each identity sees: cold, warm, after changes, in an outage; and how many there may be."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import msgspec
+import pytest
+
+from consul_edge.config import load
+from consul_edge.core.errors import EdgeError, LimitReached
+from consul_edge.enrich import views as views_module
+from consul_edge.enrich.gathering import NAMES, NODES
+from consul_edge.enrich.rule_source import RuleSource
+from consul_edge.enrich.site_source import SiteSource
+from consul_edge.enrich.view import View
+from consul_edge.enrich.views import State, Views
+from tests.cache.making import Edge, clock, play, settled, until
+from tests.enrich.cluster import HEALTH, Cluster
+from tests.virtual import elapse
+
+SITES = "/v1/kv/skills/eye/metadata/sites?raw"
+RULES = "/v1/kv/skills/eye/monitoring-types/categorization/rules?raw"
+
+Scene = Callable[[Edge, Cluster, Views], Awaitable[None]]
+
+
+def seen(scene: Scene, names: str = "a", *, poll_limit: int = 110, **env: str) -> None:
+    """Play *scene* over a cluster of two nodes and three services, one of them at a site."""
+
+    async def main(edge: Edge) -> None:
+        cluster = Cluster(edge)
+        for service in range(3):
+            for node in cluster.nodes:
+                cluster.put(f"s{service}", node)
+        told = {"sites": [{"code": "rio", "name": "Rio", "prometheus_instance": "10.0.0.1"}]}
+        edge.consul.say(SITES, msgspec.json.encode(told), 3)
+        settings = load(
+            file=None,
+            env={f"CONSUL_EDGE_{name}": value for name, value in env.items()},
+            flags={},
+        ).settings
+        own = edge.upstream.credentials
+        sites = SiteSource(settings, edge.cache, lambda: own.own)
+        rules = RuleSource(settings, edge.cache, lambda: own.own)
+        views = Views(edge.cache, edge.upstream, settings, sites, rules)
+        await sites.start()
+        await rules.start()
+        try:
+            await scene(edge, cluster, views)
+        finally:
+            await views.close()
+            await sites.close()
+            await rules.close()
+
+    play(main, names, poll_limit=poll_limit)
+
+
+def counts(view: View) -> dict[str, int]:
+    """Give the number of services by node."""
+    return {node.node: node.services_count for node in view.nodes.rows}
+
+
+def test_cold_view_has_counts_and_sites() -> None:
+    """The first answer is whole: every node with its services and its site."""
+
+    async def scene(_: Edge, __: Cluster, views: Views) -> None:
+        view = await views.view("")
+        assert counts(view) == {"n1": 3, "n2": 3}
+        assert [node.site_name for node in view.nodes.rows] == ["Rio", "Nao mapeado"]
+        assert len(view.services.rows) == 6
+
+    seen(scene)
+
+
+def test_first_server_hangs_and_the_cold_view_is_whole_within_three_seconds() -> None:
+    """A leader that hangs, asked first, costs one time-out; counts and sites are there."""
+
+    async def scene(edge: Edge, _: Cluster, views: Views) -> None:
+        edge.consul.silent.add("a")
+        began = clock()
+        view = await views.view("")
+        assert clock() - began < 3.0
+        assert counts(view) == {"n1": 3, "n2": 3}
+        assert view.nodes.rows[0].site_name == "Rio"
+        assert not view.snapshot.problems
+
+    seen(scene, "abc")
+
+
+def test_simultaneous_readers_cost_one_gathering() -> None:
+    """However many ask for the first view at once, Consul is asked once."""
+
+    async def scene(_: Edge, cluster: Cluster, views: Views) -> None:
+        found = await asyncio.gather(*(views.view("") for _ in range(50)))
+        assert len(cluster.asked(f"{HEALTH}s0")) == 1
+        assert all(one is found[0] for one in found)
+
+    seen(scene)
+
+
+def test_change_wakes_who_waits_for_another_index() -> None:
+    """A blocking read is answered by the next change, with another index."""
+
+    async def scene(_: Edge, cluster: Cluster, views: Views) -> None:
+        view = await views.view("")
+        await settled()
+        view = await views.view("")
+        waiting = asyncio.create_task(views.other_than("", view.index, 60.0))
+        await elapse(5)
+        assert not waiting.done()
+        cluster.put("s1", "n1", "another")
+        changed_at = clock()
+        other = await waiting
+        assert clock() - changed_at < 1.0
+        assert other.index != view.index
+        assert counts(other) == {"n1": 4, "n2": 3}
+
+    seen(scene)
+
+
+def test_nothing_changes_and_who_waits_gets_the_same_at_the_end() -> None:
+    """A blocking read without news ends after its wait, with the index that it came with."""
+
+    async def scene(_: Edge, __: Cluster, views: Views) -> None:
+        await views.view("")
+        await settled()
+        view = await views.view("")
+        began = clock()
+        assert (await views.other_than("", view.index, 30.0)).index == view.index
+        assert clock() - began == pytest.approx(30.0)
+
+    seen(scene)
+
+
+def test_unknown_index_is_answered_at_once() -> None:
+    """Any other index, lower or higher, is of another time or edge: there is no waiting."""
+
+    async def scene(_: Edge, __: Cluster, views: Views) -> None:
+        view = await views.view("")
+        for index in (1, view.index + 1_000_000):
+            began = clock()
+            await views.other_than("", index, 60.0)
+            assert clock() - began < 0.5
+
+    seen(scene)
+
+
+def test_rule_edit_shows_within_a_second() -> None:
+    """A rule written to KV decides about the rows within a second, without anybody's doing."""
+
+    async def scene(edge: Edge, _: Cluster, views: Views) -> None:
+        await views.view("")
+        await settled()
+        rule = {
+            "id": "mine",
+            "priority": 90,
+            "category": "mine",
+            "display_name": "Mine",
+            "exporter_type": "mine",
+            "conditions": {"job_name_pattern": "^s1$"},
+        }
+        edge.consul.say(RULES, msgspec.json.encode({"rules": [rule]}), 9)
+        await elapse(1.0)
+        view = await views.view("")
+        assert {row.service for row in view.services.rows if row.category == "mine"} == {"s1"}
+
+    seen(scene)
+
+
+def test_two_tokens_have_two_views() -> None:
+    """Each token's view is asked for in its own name, and shows what Consul gave to it."""
+
+    async def scene(edge: Edge, _: Cluster, views: Views) -> None:
+        await views.view("one")
+        await views.view("two")
+        asked = edge.consul.of(NODES, polls=False)
+        tokens = {dict(one.headers).get("X-Consul-Token") for one in asked}
+        assert tokens == {"one", "two"}
+
+    seen(scene)
+
+
+def test_denied_token_gets_the_denial_and_nothing_is_kept_of_it() -> None:
+    """A token that Consul refuses is told so each time, and has no scene of its own."""
+
+    async def scene(edge: Edge, __: Cluster, views: Views) -> None:
+        for table in (NODES, NAMES):
+            edge.consul.say(table, b"ACL not found", 0, 403)
+        for _ in range(2):
+            with pytest.raises(EdgeError, match="ACL not found") as caught:
+                await views.view("bad")
+            assert caught.value.status == 403
+        assert all(not line.followers or line.key.identity == "" for line in edge.cache.lines)
+
+    seen(scene)
+
+
+def test_right_is_revoked_and_the_view_is_taken_away() -> None:
+    """When Consul does not know a token any more, its view is not shown any more either."""
+
+    async def scene(edge: Edge, _: Cluster, views: Views) -> None:
+        await views.view("some")
+        await settled()
+        for table in (NODES, NAMES):
+            edge.consul.say(table, b"ACL not found", 0, 403)
+        await elapse(40)
+        with pytest.raises(EdgeError, match="ACL not found"):
+            await views.view("some")
+
+    seen(scene)
+
+
+def test_standing_is_live_and_stale_in_an_outage_and_live_again() -> None:
+    """A view says that it is proven, then how old it is, then that it is proven again."""
+
+    async def scene(edge: Edge, _: Cluster, views: Views) -> None:
+        await views.view("")
+        await until(lambda: views.standing("").state is State.LIVE)
+        assert views.standing("").age < 3.0
+        edge.consul.refusing.update("a")
+        await until(lambda: views.standing("").state is State.STALE, within=60)
+        await elapse(20)
+        assert views.standing("").age > 15
+        assert counts(await views.view("")) == {"n1": 3, "n2": 3}
+        edge.consul.refusing.clear()
+        await until(lambda: views.standing("").state is State.LIVE)
+
+    seen(scene)
+
+
+def test_too_many_tokens_put_out_the_one_that_nobody_waits_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Beyond the bound, the view that was read longest ago makes room; one waited for does not."""
+    monkeypatch.setattr(views_module, "MOST", 2)
+
+    async def scene(_: Edge, __: Cluster, views: Views) -> None:
+        waited = await views.view("one")
+        await settled()
+        waited = await views.view("one")
+        waiting = asyncio.create_task(views.other_than("one", waited.index, 60.0))
+        await settled()
+        before = await views.view("two")
+        await views.view("three")
+        assert not waiting.done()
+        assert (await views.view("two")) is not before
+        second = asyncio.create_task(
+            views.other_than("two", (await views.view("two")).index, 60.0)
+        )
+        await settled()
+        with pytest.raises(LimitReached, match="2 tokens"):
+            await views.view("three")
+        views.drain()
+        await asyncio.gather(waiting, second)
+
+    seen(scene)
+
+
+def test_view_nobody_reads_ends_and_its_watches_with_it() -> None:
+    """After as long as a watch may go unread, an unread view follows nothing any more."""
+
+    async def scene(edge: Edge, _: Cluster, views: Views) -> None:
+        await views.view("some")
+        await until(lambda: edge.find(NODES, token="some").is_watched)  # type: ignore[union-attr] # it is there
+        await elapse(700)
+        assert not any(line.followers for line in edge.cache.lines if line.key.identity)
+
+    seen(scene)
+
+
+def test_flush_asks_for_everything_anew() -> None:
+    """After a flush the same view is asked for again, though nothing told a change."""
+
+    async def scene(edge: Edge, cluster: Cluster, views: Views) -> None:
+        await views.view("")
+        await settled()
+        before = len(cluster.asked())
+        assert views.ask_again() == 1
+        await settled()
+        asked = set(cluster.asked()[before:])
+        assert {NODES, NAMES, f"{HEALTH}s0", f"{HEALTH}s1", f"{HEALTH}s2"} <= asked
+
+    seen(scene)
+
+
+def test_drain_answers_who_waits() -> None:
+    """When the edge shuts down, blocking reads are answered with what there is."""
+
+    async def scene(_: Edge, __: Cluster, views: Views) -> None:
+        await views.view("")
+        await settled()
+        view = await views.view("")
+        waiting = asyncio.create_task(views.other_than("", view.index, 60.0))
+        await settled()
+        views.drain()
+        began = clock()
+        assert (await waiting).index == view.index
+        assert clock() - began < 0.5
+
+    seen(scene)

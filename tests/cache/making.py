@@ -118,6 +118,10 @@ class FakeConsul(Courier):
     def __init__(self) -> None:
         """Begin with a leader, and nothing said."""
         self.asked: list[Asked] = []
+        self.answered: list[tuple[float, str]] = []
+        """When which target was answered with a 200 by whoever was asked."""
+        self.beats = 0
+        """Heartbeats that were asked for."""
         self.latency = LATENCY
         self.parked = 0
         """Polls that wait at a server."""
@@ -190,10 +194,13 @@ class FakeConsul(Courier):
             lease.give()
             if not question.is_short:
                 self.freed()
+        if said.status == 200:
+            self.answered.append((loop.time(), target))
         return FakeAnswer(server, said)
 
     async def leader(self, server: Server) -> str | None:
         """Answer a heartbeat."""
+        self.beats += 1
         await asyncio.sleep(LATENCY)
         if _short(server) in self.refusing:
             raise ServerFailed(server.name, "refused", sent=False)

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+from consul_edge.upstream import courier, rounds
 from tests.consul import MASTER_TOKEN, ConsulAgent
 from tests.peers import require
 from tests.situations.place import Backing, Place, place_over, small
@@ -19,6 +20,19 @@ acl {{
 }}
 """
 """Deny by default, and believe for a second what is known of a token, instead of for 30 s."""
+
+
+@pytest.fixture
+def unhurried_heartbeats(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Let no heartbeat be too late.
+
+    For a load of thousands of clients that shares the one loop with the server they ask: what is
+    slow then is the test.  How liveness ends is shown elsewhere.
+    """
+    monkeypatch.setattr(courier, "HEARTBEAT_SHARE", 1000.0)
+    monkeypatch.setattr(rounds, "PROOF_SECONDS", 1000.0)
+
 
 REAL = pytest.param("real", marks=pytest.mark.real)
 

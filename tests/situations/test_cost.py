@@ -23,6 +23,7 @@ KEYS = 300
 """Far more than a server has room for watches."""
 
 
+@pytest.mark.usefixtures("unhurried_heartbeats")
 async def test_thousand_pollers_and_thousand_watchers_cost_one_watch() -> None:
     """Nothing upstream is per client: one watch, and a few fetches before it was there."""
     standin = small()
@@ -48,6 +49,7 @@ async def test_thousand_pollers_and_thousand_watchers_cost_one_watch() -> None:
         assert others == {"/v1/status/leader"}
 
 
+@pytest.mark.usefixtures("unhurried_heartbeats")
 async def test_thousand_readers_of_what_is_new_are_one_fetch(standin_place: Place) -> None:
     """Those who come while it is fetched wait for that one answer."""
     place = standin_place

@@ -114,11 +114,13 @@ def test_silent_server_the_write_times_out_once() -> None:
     warped(times_out())
 
 
+@pytest.mark.usefixtures("rare_heartbeats")
 async def test_nobody_reachable_the_write_says_what_each_did() -> None:
     """With all servers refusing, a write fails with the text that names each of them."""
     first, second = small(), small()
     async with first.running() as one, second.running() as two:
         async with edge_over(one, two, CONSUL__MAX_RETRIES="0") as edge:
+            await edge.heard()
             await first.refuse()
             await second.refuse()
             answer = await edge.ask("PUT", "/v1/kv/once", body=SMALL)

@@ -28,6 +28,8 @@ from consul_edge.enrich.site_source import SiteSource
 from consul_edge.upstream.upstream import Upstream
 from consul_edge.web.access_log import AccessLog
 from consul_edge.web.admin import Admin
+from consul_edge.web.admin_caches import caches
+from consul_edge.web.admin_gate import Gate
 from consul_edge.web.admin_token import AdminToken
 from consul_edge.web.hosts import Hosts
 from consul_edge.web.keys import CACHE, HOSTS, INSTANCE, RULES, SETTINGS, SITES, UPSTREAM
@@ -86,7 +88,9 @@ def create_app(settings: Settings) -> web.Application:
     app[CACHE] = cache
     app[SITES] = sites
     app[RULES] = rules
-    add_routes(app, proxy, Admin(cache, settings, admin_token, instance=instance))
+    gate = Gate(admin_token, trusts_loopback=admin.trust_loopback)
+    known = caches(cache, settings, sites, rules)
+    add_routes(app, proxy, Admin(known, rules, gate, instance=instance))
     app.on_response_prepare.append(tidy)
 
     async def upstream_life(_app: web.Application) -> AsyncIterator[None]:

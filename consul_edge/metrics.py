@@ -205,7 +205,7 @@ for _result in ("confirmed", "refuted"):
     CACHE_CONFIRMATIONS.labels(_result)
 for _outcome in ("written", "failed"):
     CACHE_SNAPSHOTS.labels(_outcome)
-for _action in ("flush", "info", "other"):
+for _action in ("flush", "info", "rules", "other"):
     for _outcome in ("done", "unauthenticated", "denied", "refused"):
         ADMIN_REQUESTS.labels(_action, _outcome)
 

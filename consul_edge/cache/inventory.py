@@ -50,13 +50,15 @@ class Selection:
 
     def pick(self, lines: Iterable[Line]) -> list[Line]:
         """List those of *lines* that are meant."""
+        if self.key is None and self.prefix is None:
+            return list(lines)
+        return [line for line in lines if self.takes(line.key.target)]
+
+    def takes(self, target: str) -> bool:
+        """Tell whether a target is meant."""
         if self.key is not None:
-            key = _plain(self.key)
-            return [line for line in lines if _plain(line.key.target) == key]
-        if self.prefix is not None:
-            prefix = _plain(self.prefix)
-            return [line for line in lines if _plain(line.key.target).startswith(prefix)]
-        return list(lines)
+            return _plain(target) == _plain(self.key)
+        return _plain(target).startswith(_plain(self.prefix or ""))
 
 
 def select(key: str | None, prefix: str | None) -> Selection:

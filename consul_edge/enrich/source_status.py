@@ -51,6 +51,11 @@ class SourceStatus(Struct, frozen=True, kw_only=True):
     count: int
     """Sites or rules in force."""
 
+    @property
+    def is_read(self) -> bool:
+        """Whether what is in force was read somewhere."""
+        return self.source in (Source.KV, Source.FILE)
+
 
 class Listeners:
     """Who is told of a change."""

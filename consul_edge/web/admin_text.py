@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from consul_edge.cache.inventory import Inventory, Row
 from consul_edge.core.durations import render_duration
+from consul_edge.enrich.source_status import SourceStatus
 
 _COLUMNS: Final = ("STATE", "AGE", "INDEX", "BYTES", "WAITERS", "IDENTITY", "TARGET")
 
@@ -33,17 +34,40 @@ def flush_line(document: Mapping[str, Any]) -> str:
     )
 
 
-def info_lines(instance: str, found: Mapping[str, Inventory]) -> str:
+def info_lines(instance: str, found: Mapping[str, list[str]]) -> str:
+    """Write what is in each cache, one after the other."""
+    parts = [
+        "\n".join([_pair("cache", f"{name} of instance {instance}"), *lines])
+        for name, lines in found.items()
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def stock_lines(stock: Inventory) -> list[str]:
     """Write what is kept, and under which keys."""
-    lines: list[str] = []
-    for name, stock in found.items():
-        pairs = [("cache", f"{name} of instance {instance}"), *_summary(stock)]
-        lines += [f"{label:<10}  {text}" for label, text in pairs]
-        lines.append("")
-        lines += _table(stock.keys)
-        if stock.matched > len(stock.keys):
-            lines.append(f"... and {stock.matched - len(stock.keys)} more; name a prefix")
-    return "\n".join(lines) + "\n"
+    lines = [_pair(*pair) for pair in _summary(stock)]
+    lines += ["", *_table(stock.keys)]
+    if stock.matched > len(stock.keys):
+        lines.append(f"... and {stock.matched - len(stock.keys)} more; name a prefix")
+    return lines
+
+
+def source_lines(target: str, ttl: float, status: SourceStatus) -> list[str]:
+    """Write where a document is from, and what is wrong with it."""
+    where = f" {status.where}" if status.where else ""
+    loaded = f", loaded {status.loaded_at:%Y-%m-%dT%H:%M:%SZ}" if status.loaded_at else ""
+    live = "live" if status.is_live else "not live"
+    pairs = [
+        ("source", f"{status.source}{where}: {status.count} in force{loaded}"),
+        ("key", f"{target}, {live}, age {_age(status.age_seconds)}, ttl {_age(ttl)}"),
+        ("error", status.error or "none"),
+        *(("problem", problem) for problem in status.problems),
+    ]
+    return [_pair(*pair) for pair in pairs]
+
+
+def _pair(label: str, text: str) -> str:
+    return f"{label:<10}  {text}"
 
 
 def _summary(stock: Inventory) -> list[tuple[str, str]]:

@@ -19,7 +19,7 @@ log = structlog.get_logger()
 PLACE: Final = "/api/v1/admin/"
 """What all paths of the admin surface begin with."""
 
-_ACTIONS: Final = frozenset({"flush", "info"})
+_ACTIONS: Final = frozenset({"flush", "info", "rules"})
 
 _PRINTABLE: Final = "".join(map(chr, range(0x21, 0x7F)))
 

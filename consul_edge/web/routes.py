@@ -30,6 +30,7 @@ OWN = {
 ADMIN = {
     "/api/v1/admin/cache/{name}/flush": Admin.flush,
     "/api/v1/admin/cache/{name}/info": Admin.info,
+    "/api/v1/admin/rules": Admin.rules,
 }
 """Routes that look at methods themselves: each call is recorded."""
 

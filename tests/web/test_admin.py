@@ -13,7 +13,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from consul_edge.demo.standin import StandIn
-from consul_edge.web.admin import _is_loopback
+from consul_edge.web import admin_gate
 from consul_edge.web.keys import CACHE
 from tests.house import House, edge_over
 from tests.processes import fresh_address
@@ -137,7 +137,10 @@ class TestFlush:
         """``all`` stands for each of them, and says which those were."""
         await fill(house, SERVICES)
         answer = await house.ask("POST", "/api/v1/admin/cache/all/flush", BEARER)
-        assert (answer.json()["namespaces"], answer.json()["flushed"]) == (["proxy"], 1)
+        assert (answer.json()["namespaces"], answer.json()["flushed"]) == (
+            ["proxy", "sites", "rules"],
+            1,
+        )
         assert kept(house) == set()
 
     async def test_text_is_asked_for_it_is_one_line(self, house: House) -> None:
@@ -190,7 +193,7 @@ class TestInfo:
         """By name, for there will be others."""
         await fill(house, SERVICES)
         told = await info(house, path="/api/v1/admin/cache/all/info")
-        assert set(told["namespaces"]) == {"proxy"}
+        assert set(told["namespaces"]) == {"proxy", "sites", "rules"}
         assert told["namespaces"]["proxy"]["entries"] == 1
 
     async def test_prefix_is_named_only_that_is_listed(self, house: House) -> None:
@@ -347,7 +350,7 @@ class TestAuthentication:
         self, peer: str | None, is_loopback: bool
     ) -> None:
         """In doubt it is not."""
-        assert _is_loopback(peer) is is_loopback
+        assert admin_gate.is_loopback(peer) is is_loopback
 
     async def test_unix_socket_is_a_credential_and_tcp_beside_it_is_none(
         self, standin: StandIn, tmp_path: Path
@@ -412,9 +415,7 @@ class TestRefusal:
         answer = await house.ask(method, INFO, BEARER)
         assert (answer.status, answer.header("Allow")) == (405, "GET, HEAD")
 
-    @pytest.mark.parametrize(
-        "name", ["nodes", "sites", "services", "rules", "Proxy", "%2e", "a b"]
-    )
+    @pytest.mark.parametrize("name", ["node", "Sites", "kv", "Proxy", "%2e", "a b"])
     @pytest.mark.parametrize(("method", "action"), [("POST", "flush"), ("GET", "info")])
     async def test_cache_is_unknown_the_known_ones_are_named(
         self, name: str, method: str, action: str, house: House
@@ -424,7 +425,7 @@ class TestRefusal:
         answer = await house.ask(method, path, BEARER)
         assert answer.status == 404
         assert b"there is no cache" in answer.body
-        assert answer.body.endswith(b"expected one of proxy, all")
+        assert answer.body.endswith(b"expected one of proxy, sites, rules, all")
 
     @pytest.mark.parametrize(("method", "target"), CALLS)
     @pytest.mark.parametrize(

@@ -64,15 +64,19 @@ class Fetcher:
         self._too_large: OrderedDict[Key, float] = OrderedDict()
         self.now = upstream.rotation.now
 
-    def question(self, line: Line, *, index: int = 0) -> Question:
+    def question(self, line: Line, *, index: int = 0, is_consistent: bool = False) -> Question:
         """
         Render what is asked for *line*.
 
         Args:
             index: Of a blocking query; 0: it does not wait.
+
+            is_consistent: Whether only a leader may answer that knows all.
         """
         key = line.key
         target = key.polling(index, self._wait) if index else key.target
+        if is_consistent:
+            target += "&consistent" if "?" in target else "?consistent"
         headers = [*key.headers, ("Via", self._via)]
         if line.token:
             headers.append(("X-Consul-Token", line.token))
@@ -93,6 +97,24 @@ class Fetcher:
         if answer.verdict is not Verdict.FINAL:
             raise Unanswered(entry)
         return entry
+
+    async def ask_again(self, line: Line) -> Entry:
+        """
+        Ask once more, of a leader that knows all that was ever acknowledged.
+
+        One that has just been elected answers default-mode reads from what it has applied of its
+        log by then: after a restart, nothing.  A consistent read it refuses until it has all.
+
+        Raises:
+            EdgeError: As ``ask`` has them.
+
+            TooLarge: When the answer cannot be kept.
+        """
+        answer = await self._upstream.read(self.question(line, is_consistent=True))
+        answer.close()
+        if answer.verdict is not Verdict.FINAL:
+            raise Unanswered(await self.entry_of(line, answer))
+        return await self.ask(line)
 
     async def entry_of(self, line: Line, answer: Answer) -> Entry:
         """

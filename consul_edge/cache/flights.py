@@ -129,7 +129,7 @@ class Flights:
         conclusion = conclude(line.rule, entry, before)
         if isinstance(conclusion, Confirm) and before is not None:
             ticket = self.ticket(line)
-            entry = await self._fetcher.ask(line)
+            entry = await self._fetcher.ask_again(line)
             gone = is_emptied(before, entry)
             metrics.CACHE_CONFIRMATIONS.labels("confirmed" if gone else "refuted").inc()
             log.warning(

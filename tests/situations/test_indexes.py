@@ -300,7 +300,7 @@ async def test_large_set_that_is_gone_at_once_is_asked_for_twice(
     await place.until_live(WEB)
     outcome = "confirmed" if confirmed else "refuted"
     before = await confirmations(place.house, outcome)
-    place.standin.faults.narrow(path=WEB, times=2 if confirmed else 1)
+    place.standin.faults.narrow(path=WEB, times=3 if confirmed else 1)
     await place.edge.put("/v1/catalog/deregister", {"Node": "nobody"})
     assert len((await place.edge.get(WEB)).json()) == (0 if confirmed else 40)
     assert await confirmations(place.house, outcome) == before + 1

@@ -123,10 +123,12 @@ def test_instance_without_anything_has_the_labels_all_the_same() -> None:
         {"a_b": "exact", "a-b": "other"},
         {"a-b": "other", "a_b": "exact"},
         {"a.b": "other", "a_b": "exact", "a b": "third"},
+        {"a.b": "other", "a-b": "exact"},
+        {"a-b": "exact", "a.b": "other"},
     ],
 )
 def test_keys_that_become_one_label_are_decided_by_their_names(meta: dict[str, str]) -> None:
-    """Which one counts does not depend on their order, which Consul does not keep."""
+    """Which one counts does not depend on their order: a name without a change, or the first."""
     labels = labels_of(ServiceRow(id="a", service="a", node="n", meta=meta), meta)
 
     assert labels["__meta_consul_service_metadata_a_b"] == "exact"

@@ -7,7 +7,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 import consul_edge.metrics  # noqa: F401 - registers what is looked for
-from consul_edge.web.routes import ADMIN, OWN
+from consul_edge.web.routes import ADMIN, CATEGORIZE, DOCUMENTS, EVENTS, NODE_DOCUMENTS, OWN
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -25,7 +25,10 @@ def test_metric_that_exists_is_in_the_readme(name: str) -> None:
     assert f"`{name}`" in README
 
 
-@pytest.mark.parametrize("path", sorted({*OWN, *ADMIN}))
+ROUTES = sorted({*OWN, *ADMIN, *DOCUMENTS, *NODE_DOCUMENTS, CATEGORIZE, EVENTS})
+
+
+@pytest.mark.parametrize("path", ROUTES)
 def test_route_that_exists_is_in_the_readme(path: str) -> None:
     """Whoever runs the edge finds each of its routes explained."""
     assert f"`{path}`" in README

@@ -6,10 +6,13 @@ from pathlib import Path
 import aiohttp_jinja2
 import jinja2
 from aiohttp import hdrs, web
+from aiohttp.typedefs import Handler
 from prometheus_async.aio.web import server_stats
 
-from consul_edge.web import health, pages
+from consul_edge.web import api_documents, health, monitoring, pages
 from consul_edge.web.admin import Admin
+from consul_edge.web.api import Api, nowhere
+from consul_edge.web.events import Events
 from consul_edge.web.proxy import Proxy
 
 HERE = Path(__file__).parent
@@ -35,21 +38,71 @@ ADMIN = {
 """Routes that look at methods themselves: each call is recorded."""
 
 
-def add_routes(app: web.Application, proxy: Proxy, admin: Admin) -> None:
+DOCUMENTS = {
+    "/api/v1/nodes": api_documents.nodes,
+    "/api/v1/nodes/": api_documents.nodes,
+    "/api/v1/services": api_documents.services,
+    "/api/v1/sites": api_documents.sites,
+    "/api/v1/categories": api_documents.categories,
+    "/api/v1/sd": api_documents.targets,
+    "/api/v1/monitoring/data": monitoring.data,
+    "/api/v1/monitoring/summary": monitoring.summary,
+    "/api/v1/monitoring/categories": monitoring.categories,
+}
+"""Documents of the enriched API, each by what reads who asks for it."""
+
+NODE_DOCUMENTS = {
+    "/api/v1/nodes/{node}/services": api_documents.node_services,
+    "/api/v1/nodes/{node}/service-names": api_documents.node_names,
+}
+"""The same of one node."""
+
+CATEGORIZE = "/api/v1/categorize"
+
+EVENTS = "/api/v1/events"
+
+
+def add_routes(
+    app: web.Application,
+    proxy: Proxy,
+    admin: Admin,
+    enriched: tuple[Api, Events] | None = None,
+) -> None:
     """Attach the edge's own routes, and the proxy to everything else."""
     aiohttp_jinja2.setup(app, loader=jinja2.FileSystemLoader(HERE / "templates"), autoescape=True)
     for path, handler in OWN.items():
-        resource = app.router.add_resource(path)
-        for method in READS:
-            resource.add_route(method, handler)
-        resource.add_route("*", _refuse)
+        _add_read(app, path, handler)
     for path, call in ADMIN.items():
         app.router.add_route("*", path, partial(call, admin))
+    if enriched is not None:
+        add_api(app, *enriched)
     app.router.add_static("/static", HERE / "static")
     # Consul's API is matched first by its prefix; what is left is the proxy's to refuse.
     app.router.add_route("*", "/v1/{rest:.*}", proxy.handle)
     app.router.add_route("*", "/{rest:.*}", proxy.handle)
 
 
-async def _refuse(request: web.Request) -> web.StreamResponse:
-    raise web.HTTPMethodNotAllowed(request.method, READS)
+def add_api(app: web.Application, api: Api, events: Events) -> None:
+    """Attach the enriched API; what else is asked below its place is refused in its own words."""
+    for path, read in DOCUMENTS.items():
+        _add_read(app, path, partial(api.give, read))
+    for path, read_of_node in NODE_DOCUMENTS.items():
+        # Braces are what aiohttp would not take otherwise; a slash in a name is encoded.
+        path = path.replace("{node}", "{node:[^/]+}")
+        _add_read(app, path, partial(api.give_of_node, read_of_node))
+    _add_read(app, CATEGORIZE, api.categorize)
+    _add_read(app, EVENTS, events.handle, (hdrs.METH_GET,))
+    app.router.add_route("*", "/api/v1/{rest:.*}", nowhere)
+
+
+def _add_read(
+    app: web.Application, path: str, handler: Handler, methods: tuple[str, ...] = READS
+) -> None:
+    resource = app.router.add_resource(path)
+    for method in methods:
+        resource.add_route(method, handler)
+    resource.add_route("*", partial(_refuse, methods))
+
+
+async def _refuse(methods: tuple[str, ...], request: web.Request) -> web.StreamResponse:
+    raise web.HTTPMethodNotAllowed(request.method, methods)

@@ -1,0 +1,126 @@
+"""
+What the streams of one identity have in common: one look a second, whoever and however many read.
+
+Rule 1: readers are woken at most once a second.
+Rule 2: a reader knows what it was told last by its index, and the feed remembers the last few
+views: who is further behind has to load again.
+"""
+
+import asyncio
+from collections import OrderedDict
+from contextlib import suppress
+from typing import Final
+
+from msgspec.structs import replace
+
+from consul_edge.core.errors import EdgeError
+from consul_edge.enrich.table import RowType, Table
+from consul_edge.enrich.view import View
+from consul_edge.enrich.views import Standing, State
+from consul_edge.web.api_readers import Views
+
+PACE: Final = 1.0
+"""Least seconds between two changes that are told."""
+
+REMEMBERED: Final = 16
+"""Views that a reader may be behind and still be told what has changed."""
+
+TELL_AGE: Final = 10.0
+"""Seconds after which an age that grows is told again."""
+
+
+class Feed:
+    """What one identity sees, followed."""
+
+    def __init__(self, views: Views, token: str, view: View) -> None:
+        """Begin with *view*, inside a running loop."""
+        self.readers = 0
+        self.error: EdgeError | None = None
+        """Why there is nothing to follow any more."""
+        self.is_over = False
+        self._views = views
+        self._token = token
+        self._now = asyncio.get_running_loop().time
+        self._remembered: OrderedDict[int, View] = OrderedDict()
+        self._news = asyncio.Event()
+        """Set, and replaced, when there is something to tell."""
+        self._remember(view)
+        self.view = view
+        self.standing = views.standing(token)
+        self._task = asyncio.create_task(self._run(), name="feed")
+
+    def at(self, index: int) -> View | None:
+        """Find the view of an index, for what can be said of its rows."""
+        return self._remembered.get(index)
+
+    async def news(self) -> None:
+        """Wait until there is something else, or nothing more."""
+        if not self.is_over:
+            await self._news.wait()
+
+    async def close(self) -> None:
+        """Follow no longer; whoever waits finds it over."""
+        self.end()
+        self._task.cancel()
+        with suppress(asyncio.CancelledError):
+            await self._task
+
+    def end(self) -> None:
+        """Have every reader leave."""
+        self.is_over = True
+        self._wake()
+
+    async def _run(self) -> None:
+        while not self.is_over:
+            began = self._now()
+            if await self._look():
+                began = self._now()
+                self._wake()
+            await asyncio.sleep(began + PACE - self._now())
+
+    async def _look(self) -> bool:
+        """Wait for a change for a while, and tell whether there is something to say."""
+        try:
+            view = await self._views.other_than(self._token, self.view.index, PACE)
+        except EdgeError as error:
+            if error.status < 500:
+                self.error = error
+                self.is_over = True
+                return True
+            # Nobody answers, or there is no room now: what was told is what there is.
+            view = self.view
+        standing = self._views.standing(self._token)
+        is_other = view.index != self.view.index or _differs(standing, self.standing)
+        if is_other:
+            self._remember(view)
+            self.view, self.standing = view, standing
+        return is_other
+
+    def _remember(self, view: View) -> None:
+        # Without what its tables work out, which is far more than their rows; what did not change
+        # stays the same object.
+        last = next(reversed(self._remembered.values()), None)
+        self._remembered[view.index] = replace(
+            view,
+            services=_bare(view.services, last.services if last else None),
+            nodes=_bare(view.nodes, last.nodes if last else None),
+        )
+        if len(self._remembered) > REMEMBERED:
+            self._remembered.popitem(last=False)
+
+    def _wake(self) -> None:
+        self._news.set()
+        self._news = asyncio.Event()
+
+
+def _bare(table: Table[RowType], last: Table[RowType] | None) -> Table[RowType]:
+    return (
+        last if last is not None and last.rows is table.rows else Table(table.rows, table.schema)
+    )
+
+
+def _differs(now: Standing, told: Standing) -> bool:
+    """Tell whether readers should hear how the view stands; age alone is told rarely."""
+    if (now.state, now.active_server) != (told.state, told.active_server):
+        return True
+    return now.state is not State.LIVE and abs(now.age - told.age) >= TELL_AGE

@@ -233,7 +233,9 @@ def _fixed(row: ServiceRow) -> tuple[str, ...]:
 def _applied(listing: Listing) -> dict[str, str]:
     """Give the filters as they were read, but for the category, which has a field."""
     return {
-        name: ",".join(values) for name, values in listing.applied.items() if name != "category"
+        name: ",".join(values)
+        for name, values in listing.applied.items()
+        if name.lower() != "category"
     }
 
 

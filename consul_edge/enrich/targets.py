@@ -29,7 +29,7 @@ from consul_edge.enrich.view import View
 
 _NO_LABEL: Final = re.compile(r"[^a-zA-Z0-9_]")
 
-_REMEMBERED: Final = 4_096
+_REMEMBERED: Final = 16_384
 """Addresses and keys, of which most instances have the same."""
 
 

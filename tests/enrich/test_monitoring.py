@@ -121,6 +121,13 @@ def test_options_are_of_all_pages_and_of_the_filters() -> None:
     assert filtered["filters_applied"] == {"company": "acme,nobody"}
 
 
+def test_category_is_no_filter_beside_itself_however_it_is_written() -> None:
+    """Names of parameters may be written in any case."""
+    told = whole(monitoring.data(small(), listing(Category="some"), "some"))
+
+    assert (told["total"], told["filters_applied"]) == (2, {})
+
+
 def test_data_is_sorted_as_the_original_was_asked_to() -> None:
     """``descend`` is its word, and blanks come last all the same."""
     told = data(sort_field="env", sort_order="descend")

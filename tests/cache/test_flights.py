@@ -245,7 +245,7 @@ def test_answer_is_too_large_everybody_is_told_and_nothing_new_is_kept() -> None
 
 
 def test_much_is_gone_at_once_it_is_asked_again_and_believed() -> None:
-    """A large set that is really empty costs two more questions, the first of a leader who knows."""
+    """Two more questions: the first only a leader who knows all may answer."""
 
     async def scene(edge: Edge) -> None:
         counter = metrics.CACHE_CONFIRMATIONS.labels("confirmed")

@@ -25,16 +25,29 @@ from consul_edge.config import Settings
 from consul_edge.core.errors import EdgeError
 from consul_edge.enrich.rule_source import RuleSource
 from consul_edge.enrich.site_source import SiteSource
+from consul_edge.enrich.views import Views
 from consul_edge.upstream.upstream import Upstream
 from consul_edge.web.access_log import AccessLog
 from consul_edge.web.admin import Admin
 from consul_edge.web.admin_caches import caches
 from consul_edge.web.admin_gate import Gate
 from consul_edge.web.admin_token import AdminToken
+from consul_edge.web.enriched import Enriched
 from consul_edge.web.hosts import Hosts
-from consul_edge.web.keys import CACHE, HOSTS, INSTANCE, RULES, SETTINGS, SITES, UPSTREAM
+from consul_edge.web.keys import (
+    ARCHIVE,
+    CACHE,
+    HOSTS,
+    INSTANCE,
+    RULES,
+    SETTINGS,
+    SITES,
+    UPSTREAM,
+    VIEWS,
+)
 from consul_edge.web.listeners import Listener, bind, server_context
 from consul_edge.web.middlewares import guard, tidy
+from consul_edge.web.parked import Parked
 from consul_edge.web.protocol import EdgeProtocol
 from consul_edge.web.proxy import Proxy
 from consul_edge.web.routes import add_routes
@@ -64,19 +77,31 @@ def create_app(settings: Settings) -> web.Application:
     instance = secrets.token_hex(8)
     upstream = Upstream(settings)
     cache = Cache(settings, upstream, instance=instance)
+
     def own_token() -> str:
         return upstream.credentials.own
 
     sites = SiteSource(settings, cache, own_token)
     rules = RuleSource(settings, cache, own_token)
+    views = Views(cache, upstream, settings, sites, rules)
+    parked = Parked(settings.limits.parked_per_client)
+    enriched = Enriched(
+        views,
+        rules,
+        upstream.credentials,
+        cache.identities.of,
+        parked,
+        ttls={"nodes": settings.nodes.ttl, "sites": settings.sites.ttl},
+        instance=instance,
+    )
     proxy = Proxy(
         upstream,
         cache,
+        parked,
         instance=instance,
         ui=settings.ui_proxy,
         agent_reads=settings.consul.agent_reads,
         body_bytes=settings.limits.body_bytes,
-        parked_per_client=settings.limits.parked_per_client,
     )
     admin = settings.admin
     admin_token = AdminToken(admin.token, admin.token_file, asyncio.get_running_loop().time)
@@ -88,9 +113,11 @@ def create_app(settings: Settings) -> web.Application:
     app[CACHE] = cache
     app[SITES] = sites
     app[RULES] = rules
+    app[VIEWS] = views
+    app[ARCHIVE] = enriched.archive
     gate = Gate(admin_token, trusts_loopback=admin.trust_loopback)
     known = caches(cache, settings, sites, rules)
-    add_routes(app, proxy, Admin(known, rules, gate, instance=instance))
+    add_routes(app, proxy, Admin(known, rules, gate, instance=instance), enriched)
     app.on_response_prepare.append(tidy)
 
     async def upstream_life(_app: web.Application) -> AsyncIterator[None]:
@@ -101,6 +128,8 @@ def create_app(settings: Settings) -> web.Application:
         naming = asyncio.create_task(_learn_full_name(app[HOSTS]))
         yield
         naming.cancel()
+        await enriched.close()
+        await views.close()
         await rules.close()
         await sites.close()
         await cache.close()
@@ -113,6 +142,8 @@ def create_app(settings: Settings) -> web.Application:
 
     async def drain(_app: web.Application) -> None:
         cache.drain()
+        views.drain()
+        enriched.drain()
         upstream.rotation.drain()
         proxy.drain()
 

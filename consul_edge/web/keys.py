@@ -4,8 +4,10 @@ from aiohttp import web
 
 from consul_edge.cache.cache import Cache
 from consul_edge.config import Settings
+from consul_edge.enrich.archive import Archive
 from consul_edge.enrich.rule_source import RuleSource
 from consul_edge.enrich.site_source import SiteSource
+from consul_edge.enrich.views import Views
 from consul_edge.upstream.upstream import Upstream
 from consul_edge.web.hosts import Hosts
 
@@ -14,6 +16,8 @@ CACHE = web.AppKey("cache", Cache)
 UPSTREAM = web.AppKey("upstream", Upstream)
 SITES = web.AppKey("sites", SiteSource)
 RULES = web.AppKey("rules", RuleSource)
+VIEWS = web.AppKey("views", Views)
+ARCHIVE = web.AppKey("archive", Archive)
 HOSTS = web.AppKey("hosts", Hosts)
 INSTANCE = web.AppKey("instance", str)
 

@@ -32,24 +32,24 @@ class Proxy:
         self,
         upstream: Upstream,
         cache: Cache,
+        parked: Parked,
         *,
         instance: str,
         ui: bool,
         agent_reads: str,
         body_bytes: int,
-        parked_per_client: int,
     ) -> None:
         """
         Serve ``/v1/`` and perhaps ``/ui/``.
 
         Args:
+            parked: Counts the blocking queries that each client has waiting.
+
             instance: What this edge calls itself in ``Via``.
 
             ui: Whether Consul's own page is passed on.
 
             agent_reads: ``deny`` refuses reads that mean one agent.
-
-            parked_per_client: Blocking queries that one client may have waiting.
         """
         self._upstream = upstream
         self._cache = cache
@@ -59,7 +59,7 @@ class Proxy:
         self._ui = ui
         self._denies_agent_reads = agent_reads == "deny"
         self._body_bytes = body_bytes
-        self._parked = Parked(parked_per_client)
+        self._parked = parked
         self._endless: set[Answer] = set()
 
     async def handle(self, request: web.Request) -> web.StreamResponse:

@@ -11,8 +11,8 @@ from prometheus_async.aio.web import server_stats
 
 from consul_edge.web import api_documents, health, monitoring, pages
 from consul_edge.web.admin import Admin
-from consul_edge.web.api import Api, nowhere
-from consul_edge.web.events import Events
+from consul_edge.web.api import nowhere
+from consul_edge.web.enriched import Enriched
 from consul_edge.web.proxy import Proxy
 
 HERE = Path(__file__).parent
@@ -62,28 +62,23 @@ CATEGORIZE = "/api/v1/categorize"
 EVENTS = "/api/v1/events"
 
 
-def add_routes(
-    app: web.Application,
-    proxy: Proxy,
-    admin: Admin,
-    enriched: tuple[Api, Events] | None = None,
-) -> None:
+def add_routes(app: web.Application, proxy: Proxy, admin: Admin, enriched: Enriched) -> None:
     """Attach the edge's own routes, and the proxy to everything else."""
     aiohttp_jinja2.setup(app, loader=jinja2.FileSystemLoader(HERE / "templates"), autoescape=True)
     for path, handler in OWN.items():
         _add_read(app, path, handler)
     for path, call in ADMIN.items():
         app.router.add_route("*", path, partial(call, admin))
-    if enriched is not None:
-        add_api(app, *enriched)
+    add_api(app, enriched)
     app.router.add_static("/static", HERE / "static")
     # Consul's API is matched first by its prefix; what is left is the proxy's to refuse.
     app.router.add_route("*", "/v1/{rest:.*}", proxy.handle)
     app.router.add_route("*", "/{rest:.*}", proxy.handle)
 
 
-def add_api(app: web.Application, api: Api, events: Events) -> None:
+def add_api(app: web.Application, enriched: Enriched) -> None:
     """Attach the enriched API; what else is asked below its place is refused in its own words."""
+    api, events = enriched.api, enriched.events
     for path, read in DOCUMENTS.items():
         _add_read(app, path, partial(api.give, read))
     for path, read_of_node in NODE_DOCUMENTS.items():

@@ -24,9 +24,7 @@ from consul_edge.enrich.view import View, compose
 from consul_edge.enrich.views import Standing, State
 from consul_edge.upstream.credentials import Credentials
 from consul_edge.web.access_log import AccessLog
-from consul_edge.web.api import Api
-from consul_edge.web.api_answer import Answers
-from consul_edge.web.api_readers import Readers
+from consul_edge.web.enriched import Enriched
 from consul_edge.web.events import Events
 from consul_edge.web.hosts import Hosts
 from consul_edge.web.keys import HOSTS, INSTANCE, SETTINGS
@@ -210,22 +208,26 @@ async def stage(
     """Run the API, with nothing to see."""
     views = FakeViews()
     address = fresh_address()
-    identities = Identities()
     credentials = Credentials(token=lambda: own_token, auth=lambda: "", token_for_clients=borrow)
-    archive = Archive({"nodes": 60.0, "sites": 300.0})
-    readers = Readers(views, credentials, Parked(parked))
-    events = Events(readers, archive, identities.of, instance="e1")
-    answers = Answers(archive, instance="e1")
+    enriched = Enriched(
+        views,
+        views,
+        credentials,
+        Identities().of,
+        Parked(parked),
+        ttls={"nodes": 60.0, "sites": 300.0},
+        instance="e1",
+    )
     app = web.Application(middlewares=[guard])
     app[SETTINGS] = _settings(settings)
     app[INSTANCE] = "e1"
     app[HOSTS] = Hosts(())
-    add_api(app, Api(readers, answers, views, identities.of), events)
+    add_api(app, enriched)
     app.on_response_prepare.append(tidy)
 
     async def drain(_app: web.Application) -> None:
         views.drain()
-        events.drain()
+        enriched.drain()
 
     app.on_shutdown.append(drain)
     runner = web.AppRunner(
@@ -235,10 +237,10 @@ async def stage(
     try:
         await web.TCPSite(runner, address, PORT).start()
         async with aiohttp.ClientSession(f"http://{address}:{PORT}") as client:
-            yield Stage(address, views, archive, events, client)
+            yield Stage(address, views, enriched.archive, enriched.events, client)
     finally:
         await runner.cleanup()
-        await archive.close()
+        await enriched.close()
 
 
 def _settings(settings: Mapping[str, str]) -> Settings:

@@ -116,7 +116,7 @@ def create_app(settings: Settings) -> web.Application:
     app[VIEWS] = views
     app[ARCHIVE] = enriched.archive
     gate = Gate(admin_token, trusts_loopback=admin.trust_loopback)
-    known = caches(cache, settings, sites, rules)
+    known = caches(cache, settings, sites, rules, enriched.archive, views)
     add_routes(app, proxy, Admin(known, rules, gate, instance=instance), enriched)
     app.on_response_prepare.append(tidy)
 

@@ -191,6 +191,7 @@ class Gathering:
         for topic in self._services.values():
             if self.is_watching_names:
                 topic.follow()
+                topic.look()
             else:
                 topic.unfollow()
 

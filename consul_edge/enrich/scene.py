@@ -29,7 +29,7 @@ LONGEST_REST: Final = 1.0
 """Seconds between two views, however long making one takes."""
 
 LOOK_INTERVAL: Final = 10.0
-"""Seconds between two looks at what is watched."""
+"""Seconds after which a view is looked at though nothing told a change."""
 
 
 class Sources(Struct, frozen=True):
@@ -61,6 +61,7 @@ class Scene:
         self._changed = asyncio.Event()
         """Set, and replaced, whenever the view or the error is another."""
         self._is_draining = False
+        self._must_renew = False
         self.gathering = make(self._news.set)
         self.error: EdgeError | None = None
         """Why nothing can be shown (any more): it is over."""
@@ -79,13 +80,19 @@ class Scene:
         if self._task is None:
             self._task = asyncio.create_task(self._run(), name="scene")
         with self._one_waits():
-            while self._view is None:
+            while (self._view is None or self._must_renew) and not self._is_draining:
                 if self.error is not None:
                     raise self.error
-                if self._is_draining:
-                    raise LimitReached(503, "drain", "the edge is shutting down")
                 await self._changed.wait()
+        if self._view is None:
+            raise self.error or LimitReached(503, "drain", "the edge is shutting down")
         return self._view
+
+    def ask_again(self) -> None:
+        """Have everything asked for anew; who reads from now on waits for that to be over."""
+        if self._task is not None:
+            self._must_renew = True
+            self.gathering.ask_again()
 
     async def other_than(self, index: int, until: float) -> View:
         """
@@ -124,7 +131,6 @@ class Scene:
         self._wake()
 
     async def _run(self) -> None:
-        looked_at = self._now()
         while self.error is None:
             self._news.clear()
             began = self._now()
@@ -142,12 +148,24 @@ class Scene:
                 await asyncio.sleep(LONGEST_REST)
             took = self._now() - began
             await asyncio.sleep(min(max(took, SHORTEST_REST), LONGEST_REST))
-            pause = min(self.gathering.due_at, looked_at + LOOK_INTERVAL) - self._now()
+            due_at = min(self.gathering.due_at, self._now() + LOOK_INTERVAL)
             with suppress(TimeoutError):
-                async with asyncio.timeout(max(pause, 0.0)):
+                async with asyncio.timeout_at(due_at):
                     await self._news.wait()
 
     async def _renew(self) -> None:
+        """Make the view of now; whatever comes of it, nobody waits for a renewal any longer."""
+        is_awaited, before = self._must_renew, self._view
+        try:
+            self._view = await self._made()
+        finally:
+            if is_awaited:
+                self._must_renew = False
+            is_other = before is None or self._view is None or before.index != self._view.index
+            if is_awaited or is_other:
+                self._wake()
+
+    async def _made(self) -> View:
         sources = self._sources
         if self._view is None:
             # The first view shall have its sites: they are loaded meanwhile.
@@ -168,10 +186,7 @@ class Scene:
             unmapped=sources.unmapped,
             next_index=sources.next_index,
         )
-        before = self._view
-        view = self._view = await asyncio.to_thread(make)
-        if before is None or before.index != view.index:
-            self._wake()
+        return await asyncio.to_thread(make)
 
     def _wake(self) -> None:
         self._changed.set()

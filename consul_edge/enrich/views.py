@@ -146,7 +146,10 @@ class Views:
     def ask_again(self) -> int:
         """Have everything that is seen asked for anew; tell for how many identities."""
         for scene in self._scenes.values():
-            scene.gathering.ask_again()
+            scene.ask_again()
+        return len(self._scenes)
+
+    def __len__(self) -> int:
         return len(self._scenes)
 
     async def close(self) -> None:

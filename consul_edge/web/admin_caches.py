@@ -1,5 +1,6 @@
 """
-What can be flushed and looked at: the proxy's cache, and the documents that the edge follows.
+What can be flushed and looked at: the proxy's cache, the documents that the edge follows, and
+those that it renders.
 
 Rule 1: a flush of what is followed loads it anew; what was good stays until something better is
 there, for nobody is helped by having nothing.
@@ -15,12 +16,14 @@ import msgspec
 from consul_edge.cache.cache import Cache
 from consul_edge.cache.inventory import Selection, take_stock
 from consul_edge.config import Settings
+from consul_edge.enrich.archive import Archive
 from consul_edge.enrich.kv_document import KvDocument
 from consul_edge.enrich.rule_source import TTL as RULES_TTL
 from consul_edge.enrich.rule_source import RuleSource
 from consul_edge.enrich.site_source import SiteSource
 from consul_edge.enrich.source_status import SourceStatus
-from consul_edge.web.admin_text import source_lines, stock_lines
+from consul_edge.enrich.views import Views
+from consul_edge.web.admin_text import document_lines, source_lines, stock_lines
 
 _RAW: Final = "?raw"
 
@@ -105,6 +108,51 @@ class SourceCache:
         return selection.takes(target) or selection.takes(target.removesuffix(_RAW))
 
 
+class DocumentCache:
+    """What the enriched API shows of the cluster, for every identity that looks."""
+
+    def __init__(self, name: str, archive: Archive, views: Views, ttl: float | None) -> None:
+        """
+        Serve the documents called *name*.
+
+        Args:
+            ttl: Seconds that one as a whole is kept at most; None: while it is true.
+        """
+        self._name = name
+        self._archive = archive
+        self._views = views
+        self._ttl = ttl
+
+    async def flush(self, selection: Selection) -> int:
+        """Forget what was rendered, and have the cluster asked anew before it is shown again."""
+        if not selection.takes(self._target):
+            return 0
+        self._views.ask_again()
+        return self._archive.flush(self._name)
+
+    def look(self, selection: Selection) -> Look:
+        """Say what is kept, how young it is, and how often it was there."""
+        stock = self._archive.stock(self._name)
+        told = {
+            # As the original called them.
+            f"{self._name}_cache_key": self._target,
+            f"{self._name}_ttl_seconds": self._ttl,
+            "entries": stock.entries,
+            "matched": stock.entries if selection.takes(self._target) else 0,
+            "bytes": stock.size_bytes,
+            "hits": stock.hits,
+            "misses": stock.misses,
+            "newest_age_seconds": min(stock.ages, default=None),
+            "oldest_age_seconds": max(stock.ages, default=None),
+            "identities": len(self._views),
+        }
+        return Look(told, lambda: document_lines(told))
+
+    @property
+    def _target(self) -> str:
+        return f"/api/v1/{self._name}"
+
+
 class _Source(Protocol):
     """What sites and rules have in common."""
 
@@ -117,11 +165,18 @@ class _Source(Protocol):
 
 
 def caches(
-    cache: Cache, settings: Settings, sites: SiteSource, rules: RuleSource
+    cache: Cache,
+    settings: Settings,
+    sites: SiteSource,
+    rules: RuleSource,
+    archive: Archive,
+    views: Views,
 ) -> dict[str, AdminCache]:
     """List what there is, by the names of admin calls, in the order of an ``all``."""
     return {
         "proxy": ProxyCache(cache, settings),
+        "nodes": DocumentCache("nodes", archive, views, settings.nodes.ttl),
+        "services": DocumentCache("services", archive, views, None),
         "sites": SourceCache("sites", sites, settings.sites.ttl),
         "rules": SourceCache("rules", rules, RULES_TTL),
     }

@@ -66,6 +66,11 @@ def source_lines(target: str, ttl: float, status: SourceStatus) -> list[str]:
     return [_pair(*pair) for pair in pairs]
 
 
+def document_lines(told: Mapping[str, Any]) -> list[str]:
+    """Write what is kept of a document."""
+    return [_pair(name, "-" if value is None else str(value)) for name, value in told.items()]
+
+
 def _pair(label: str, text: str) -> str:
     return f"{label:<10}  {text}"
 

@@ -9,9 +9,10 @@ import pytest
 from consul_edge.config import load
 from consul_edge.core.errors import EdgeError, LimitReached
 from consul_edge.enrich import views as views_module
-from consul_edge.enrich.gathering import NAMES, NODES
+from consul_edge.enrich.gathering import NAMES, NODES, Gathering
 from consul_edge.enrich.rule_source import RuleSource
 from consul_edge.enrich.site_source import SiteSource
+from consul_edge.enrich.snapshot import Snapshot
 from consul_edge.enrich.view import View
 from consul_edge.enrich.views import State, Views
 from tests.cache.making import Edge, clock, play, settled, until
@@ -264,6 +265,52 @@ def test_view_nobody_reads_ends_and_its_watches_with_it() -> None:
         await until(lambda: edge.find(NODES, token="some").is_watched)  # type: ignore[union-attr] # it is there
         await elapse(700)
         assert not any(line.followers for line in edge.cache.lines if line.key.identity)
+
+    seen(scene)
+
+
+def test_quiet_view_rests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While nothing happens a view is looked at every ten seconds, and not more often."""
+    made: list[float] = []
+    catch_up = Gathering.catch_up
+
+    async def counted(gathering: Gathering) -> Snapshot:
+        made.append(clock())
+        return await catch_up(gathering)
+
+    monkeypatch.setattr(Gathering, "catch_up", counted)
+
+    async def scene(_: Edge, __: Cluster, views: Views) -> None:
+        await views.view("")
+        await elapse(5)
+        before = len(made)
+        await elapse(60)
+        assert 5 <= len(made) - before <= 14
+
+    seen(scene)
+
+
+def test_flush_is_waited_for_and_ends_nobody_s_wait() -> None:
+    """Who reads after a flush gets what was asked for after it; who waits goes on waiting."""
+
+    async def scene(edge: Edge, cluster: Cluster, views: Views) -> None:
+        await views.view("")
+        await settled()
+        view = await views.view("")
+        waiting = asyncio.create_task(views.other_than("", view.index, 60.0))
+        await settled()
+        gate = edge.consul.gate(NODES)
+        views.ask_again()
+        reading = asyncio.create_task(views.view(""))
+        await gate.reached.wait()
+        await settled()
+        assert not reading.done()
+        gate.open()
+        await reading
+        assert len(cluster.asked(f"{HEALTH}s0")) == 2
+        await elapse(5)
+        assert not waiting.done()
+        waiting.cancel()
 
     seen(scene)
 

@@ -12,9 +12,9 @@ that holds a blocking query at /api/v1/services; upstream calls are those that t
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Any, Final
+from typing import Final
 
 import aiohttp
 
@@ -163,9 +163,8 @@ async def _seen(one: aiohttp.ClientSession, consul: ConsulServer, names: int, tu
     number = turn * 37 % INSTANCES
     mark = f"{time.monotonic_ns()}"
     target = f"/api/v1/services?meta.mark={mark}&page_size=1"
-    edit: Callable[[], Any] = lambda: catalog.edit(consul, number, NODES, names, mark)  # noqa: E731
     began = time.perf_counter()
-    await asyncio.to_thread(edit)
+    await asyncio.to_thread(catalog.edit, consul, number, NODES, names, mark)
     index = "0"
     while True:
         async with one.get(f"{target}&index={index}&wait=20s") as answer:

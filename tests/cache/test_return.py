@@ -11,15 +11,15 @@ from consul_edge.cache.served import Served
 from tests.cache.making import LATENCY, Edge, clock, play
 from tests.virtual import elapse
 
-KEYS = 60
-READERS = 2
+KEYS = 30
+READERS = 6
 """Of each key."""
 
 READING = 0.1
 """Seconds between two reads of a reader."""
 
-OUTAGE = 60.0
-"""Seconds; long enough for every pause between attempts to be at its longest."""
+OUTAGE = 40.0
+"""Seconds; long enough for the pauses between attempts to be far longer than ``SOON``."""
 
 SOON = 2.0
 """Seconds between the first read that a leader answers and the last entry live again."""

@@ -18,7 +18,8 @@ from consul_edge.enrich.archive import Order
 from consul_edge.enrich.categorize import Categorizer
 from consul_edge.enrich.parameters import MAX_LENGTH
 from consul_edge.enrich.rendering import encoded
-from consul_edge.web.api_answer import CACHE_CONTROL, JSON, VARY, Answers, Document, has_tag, write
+from consul_edge.enrich.rules import Rules
+from consul_edge.web.api_answer import JSON, Answers, Document, has_tag, head, write
 from consul_edge.web.api_documents import Wanted
 from consul_edge.web.api_readers import Readers
 from consul_edge.web.api_request import Parameters, named, parameters
@@ -31,6 +32,9 @@ ReadOfNode = Callable[[Parameters, str], Wanted]
 
 class RuleBook(Protocol):
     """Which rules are in force; see ``enrich.rule_source``."""
+
+    async def read(self) -> Rules:
+        """Give them, the first time after waiting for them."""
 
     @property
     def categorizer(self) -> Categorizer:
@@ -76,15 +80,12 @@ class Api:
         if not service:
             raise BadRequest("service: expected the name of a service")
         module, path = given.get("module") or None, given.get("metrics_path") or None
+        await self._rules.read()
         explanation = self._rules.categorizer.explain(service, module, path)
         asked = {"service": service, "module": module, "metrics_path": path}
         body = encoded({"success": True, **asked, **msgspec.structs.asdict(explanation)})
         tag = hashlib.blake2b(body, digest_size=8).hexdigest()
-        headers: dict[str, str] = {
-            hdrs.ETAG: f'W/"{tag}"',
-            hdrs.CACHE_CONTROL: CACHE_CONTROL,
-            hdrs.VARY: VARY,
-        }
+        headers = head(tag)
         if has_tag(request, tag):
             return web.Response(status=304, headers=headers)
         headers[hdrs.CONTENT_TYPE] = JSON

@@ -17,6 +17,7 @@ from consul_edge.core.errors import EdgeError
 from consul_edge.enrich.archive import Archive
 from consul_edge.enrich.categorize import Categorizer
 from consul_edge.enrich.packaged import packaged_rules
+from consul_edge.enrich.rules import Rules
 from consul_edge.enrich.shapes import CheckShape, HealthShape, MemberShape, NodeShape, ServiceShape
 from consul_edge.enrich.sites import Sites, parse_sites
 from consul_edge.enrich.snapshot import Failure, Snapshot
@@ -105,6 +106,10 @@ class FakeViews:
         self._count = count(1_000)
         self._shown: dict[str, View | EdgeError] = {}
         self._changed = asyncio.Event()
+
+    async def read(self) -> Rules:
+        """Give the rules, which are those of the package."""
+        return self.rules
 
     def show(
         self, *instances: Instance, token: str = "", sites: Sites = SITES, **said: Any

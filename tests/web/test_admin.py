@@ -138,7 +138,7 @@ class TestFlush:
         await fill(house, SERVICES)
         answer = await house.ask("POST", "/api/v1/admin/cache/all/flush", BEARER)
         assert (answer.json()["namespaces"], answer.json()["flushed"]) == (
-            ["proxy", "sites", "rules"],
+            ["proxy", "nodes", "services", "sites", "rules"],
             1,
         )
         assert kept(house) == set()
@@ -193,7 +193,7 @@ class TestInfo:
         """By name, for there will be others."""
         await fill(house, SERVICES)
         told = await info(house, path="/api/v1/admin/cache/all/info")
-        assert set(told["namespaces"]) == {"proxy", "sites", "rules"}
+        assert set(told["namespaces"]) == {"proxy", "nodes", "services", "sites", "rules"}
         assert told["namespaces"]["proxy"]["entries"] == 1
 
     async def test_prefix_is_named_only_that_is_listed(self, house: House) -> None:
@@ -425,7 +425,7 @@ class TestRefusal:
         answer = await house.ask(method, path, BEARER)
         assert answer.status == 404
         assert b"there is no cache" in answer.body
-        assert answer.body.endswith(b"expected one of proxy, sites, rules, all")
+        assert answer.body.endswith(b"expected one of proxy, nodes, services, sites, rules, all")
 
     @pytest.mark.parametrize(("method", "target"), CALLS)
     @pytest.mark.parametrize(
@@ -533,9 +533,9 @@ class TestRecord:
             ),
             (
                 "POST",
-                "/api/v1/admin/cache/nodes/flush",
+                "/api/v1/admin/cache/none/flush",
                 BEARER,
-                {"action": "flush", "cache": "nodes", "status": 404, "outcome": "refused"},
+                {"action": "flush", "cache": "none", "status": 404, "outcome": "refused"},
             ),
             (
                 "POST",

@@ -36,6 +36,7 @@ _TAG: Final = 8
 """Hexadecimal digits of an identity's digest that are shown: enough to tell identities apart."""
 
 _API: Final = "/v1/"
+_OWN_API: Final = "/api/v1/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,14 +82,20 @@ def select(key: str | None, prefix: str | None) -> Selection:
         raise BadRequest(
             "key and prefix: both are there: expected one of them, or neither for all"
         )
-    if prefix is not None and not (prefix.startswith(_API) or _API.startswith(prefix)):
+    if prefix is not None and not _may_begin(prefix):
         raise _unexpected("prefix", prefix, "the beginning of request targets: /v1/health/")
     if key is not None:
         key = _question(key)
     return Selection(key, prefix or None)
 
 
+def _may_begin(prefix: str) -> bool:
+    return any(prefix.startswith(api) or api.startswith(prefix) for api in (_API, _OWN_API))
+
+
 def _question(target: str) -> str:
+    if target.startswith(_OWN_API):
+        return target
     if not target.startswith(_API):
         raise _unexpected("key", target, "a request target: /v1/health/service/web?passing")
     try:

@@ -60,13 +60,7 @@ class Answers:
     ) -> web.StreamResponse:
         """Answer one client."""
         tag = self._tag(document.order, standing)
-        headers = {
-            hdrs.ETAG: f'W/"{tag}"',
-            hdrs.CACHE_CONTROL: CACHE_CONTROL,
-            hdrs.VARY: VARY,
-            **provenance(standing),
-            **document.headers,
-        }
+        headers = {**head(tag), **provenance(standing), **document.headers}
         if has_tag(request, tag):
             return web.Response(status=304, headers=headers)
         headers[hdrs.CONTENT_TYPE] = document.content_type
@@ -96,15 +90,26 @@ class Answers:
         return f"{order.index:x}-{digest}"
 
 
+def head(tag: str) -> dict[str, str]:
+    """Give the headers that every document has."""
+    return {
+        hdrs.ETAG: f'W/"{tag}"',
+        hdrs.CACHE_CONTROL: CACHE_CONTROL,
+        hdrs.VARY: VARY,
+        # What stands in names is anybody's: no browser shall take it for a page.
+        "X-Content-Type-Options": "nosniff",
+    }
+
+
 async def write(
     request: web.Request, headers: Mapping[str, str], bodies: tuple[bytes, ...]
 ) -> web.StreamResponse:
     """Write what there is, however large, or only its head."""
     size = sum(map(len, bodies))
     if request.method == hdrs.METH_HEAD:
-        head = web.StreamResponse(headers=headers)
-        head.content_length = size
-        return head
+        without = web.StreamResponse(headers=headers)
+        without.content_length = size
+        return without
     if size <= WHOLE_BYTES:
         return web.Response(headers=headers, body=b"".join(bodies))
     response = web.StreamResponse(headers=headers)

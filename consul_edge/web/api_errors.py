@@ -30,4 +30,5 @@ def as_json(response: web.Response) -> web.Response:
     response.body = msgspec.json.encode({"success": False, "detail": text})
     response.headers[hdrs.CONTENT_TYPE] = "application/json; charset=utf-8"
     response.headers[hdrs.CACHE_CONTROL] = "no-store"
+    response.headers["X-Content-Type-Options"] = "nosniff"
     return response

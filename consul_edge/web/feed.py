@@ -47,6 +47,7 @@ class Feed:
         self._remember(view)
         self.view = view
         self.standing = views.standing(token)
+        """As it was told last; another object only if there is something to tell."""
         self._task = asyncio.create_task(self._run(), name="feed")
 
     def at(self, index: int) -> View | None:
@@ -89,11 +90,14 @@ class Feed:
                 return True
             # Nobody answers, or there is no room now: what was told is what there is.
             view = self.view
-        standing = self._views.standing(self._token)
-        is_other = view.index != self.view.index or _differs(standing, self.standing)
+        is_other = view.index != self.view.index
         if is_other:
             self._remember(view)
-            self.view, self.standing = view, standing
+            self.view = view
+        standing = self._views.standing(self._token)
+        if _differs(standing, self.standing):
+            self.standing = standing
+            is_other = True
         return is_other
 
     def _remember(self, view: View) -> None:

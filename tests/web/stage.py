@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import aiohttp
 from aiohttp import web
+from msgspec.structs import replace
 
 from consul_edge.cache.identity import Identities
 from consul_edge.config import Settings, load
@@ -166,7 +167,7 @@ class FakeViews:
     def standing(self, token: str) -> Standing:
         """Tell how it stands."""
         assert token in self._shown
-        return self.stands
+        return replace(self.stands)
 
     def _put(self, token: str, shown: View | EdgeError) -> None:
         self._shown[token] = shown

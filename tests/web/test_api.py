@@ -392,6 +392,7 @@ class TestRefusals:
         assert answer.json() == {"success": False, "detail": detail}
         assert answer.header("Content-Type") == "application/json; charset=utf-8"
         assert answer.header("Cache-Control") == "no-store"
+        assert answer.header("X-Content-Type-Options") == "nosniff"
 
     @pytest.mark.parametrize(
         "path", ["/api/v1/", "/api/v1/nope", "/api/v1/nodes/n1", "/api/v1/nodes//services"]

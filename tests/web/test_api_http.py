@@ -61,6 +61,7 @@ class TestHeaders:
         assert answer.status == 200
         assert answer.header("Cache-Control") == "private, no-cache"
         assert answer.header("Vary") == VARY == "X-Consul-Token, Authorization, Accept-Encoding"
+        assert answer.header("X-Content-Type-Options") == "nosniff"
         assert tag(answer).startswith('W/"')
         assert int(answer.header("Content-Length") or 0) == len(answer.body)
 

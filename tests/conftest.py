@@ -5,10 +5,22 @@ from typing import Any
 
 import pytest
 
-from tests.consul import ConsulAgent, ConsulCluster
+from tests.consul import MASTER_TOKEN, ConsulAgent, ConsulCluster
 from tests.edge import EdgeProcess
 from tests.peers import require
 from tests.processes import RUNNING
+
+_FORGETFUL = f"""
+acl {{
+  enabled = true
+  default_policy = "deny"
+  tokens {{ master = "{MASTER_TOKEN}", agent = "{MASTER_TOKEN}" }}
+  token_ttl = "1s"
+  policy_ttl = "1s"
+  role_ttl = "1s"
+}}
+"""
+"""Deny by default, and believe for a second what is known of a token, instead of for 30 s."""
 
 
 @pytest.fixture(scope="session")
@@ -16,6 +28,16 @@ def consul_agent() -> Iterator[ConsulAgent]:
     """Give one real agent without ACLs to the whole run: use keys and names of your own."""
     require("consul")
     with ConsulAgent() as agent:
+        yield agent
+
+
+@pytest.fixture(scope="session")
+def acl_agent() -> Iterator[ConsulAgent]:
+    """Give a real agent that denies by default; it believes what it knows of tokens for 1 s."""
+    require("consul")
+    prepared = ConsulAgent("agent-acl", hcl=_FORGETFUL)
+    prepared.token = MASTER_TOKEN
+    with prepared as agent:
         yield agent
 
 

@@ -1,25 +1,11 @@
 """What is behind the edge in these tests: a stand-in, a real Consul, or one after the other."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 
 from consul_edge.upstream import courier, rounds
-from tests.consul import MASTER_TOKEN, ConsulAgent
-from tests.peers import require
 from tests.situations.place import Backing, Place, place_over, small
-
-_FORGETFUL = f"""
-acl {{
-  enabled = true
-  default_policy = "deny"
-  tokens {{ master = "{MASTER_TOKEN}", agent = "{MASTER_TOKEN}" }}
-  token_ttl = "1s"
-  policy_ttl = "1s"
-  role_ttl = "1s"
-}}
-"""
-"""Deny by default, and believe for a second what is known of a token, instead of for 30 s."""
 
 
 @pytest.fixture
@@ -61,13 +47,3 @@ async def standin_place() -> AsyncIterator[Place]:
     standin = small()
     async with standin.running(), place_over(standin) as place:
         yield place
-
-
-@pytest.fixture(scope="session")
-def acl_agent() -> Iterator[ConsulAgent]:
-    """Give a real agent that denies by default; it believes what it knows of tokens for 1 s."""
-    require("consul")
-    prepared = ConsulAgent("agent-acl", hcl=_FORGETFUL)
-    prepared.token = MASTER_TOKEN
-    with prepared as agent:
-        yield agent

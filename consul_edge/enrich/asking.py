@@ -3,8 +3,9 @@ How the enrichment asks Consul: in one identity's name, a few calls at once, nev
 
 Rule 1: ``consul.semaphore_limit`` bounds the calls of all identities together, so that a cold
 picture of a large cluster leaves room for clients.
-Rule 2: each call has ``PATIENCE`` times ``consul.timeout``: a server that hangs costs that once,
-and the next one still answers; what nobody answers by then has failed.
+Rule 2: a call has ``PATIENCE`` times ``consul.timeout``: a server that hangs costs that once, and
+the next one still answers; what nobody answers by then has failed.  Only what there is no picture
+without has ``consul.deadline``, as any client's read: an election is waited out.
 Rule 3: whatever goes wrong becomes one thing, ``Unlearnt``, which says what was asked and why
 there is no answer.
 """
@@ -12,6 +13,7 @@ there is no answer.
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, TypeVar
 
 import msgspec
@@ -56,8 +58,11 @@ class Asker:
     may_ask: asyncio.Semaphore
     """Shared by all identities."""
 
-    timeout: float
-    """Seconds of ``consul.timeout``."""
+    patience: float
+    """Seconds that a call may take."""
+
+    deadline: float
+    """Seconds that one may take without which there is nothing to show."""
 
     def follow(self, target: str, heard: Callable[[], None]) -> Following:
         """Have the answer to *target* watched."""
@@ -71,27 +76,32 @@ class Asker:
             Unlearnt: When there is no answer, or none but an error.
         """
         async with self.may_ask:
-            return await self._answered(target, lambda: self.cache.ask(target, self.token))
+            ask = partial(self.cache.ask, target, self.token)
+            return await self._answered(target, ask, self.patience)
 
-    async def fetch(self, target: str, following: Following) -> Entry:
+    async def fetch(
+        self, target: str, following: Following, *, is_essential: bool = False
+    ) -> Entry:
         """
         Ask now for what is followed; without any answer, what is kept stands in.
 
         Raises:
             Unlearnt: As ``ask``.
         """
+        patience = self.deadline if is_essential else self.patience
         async with self.may_ask:
             try:
-                return await self._answered(target, following.fetch)
+                return await self._answered(target, following.fetch, patience)
             except Unlearnt as unlearnt:
                 kept = following.entry
                 if kept is None or unlearnt.failure.kind is Kind.HTTP_ERROR:
                     raise
                 return kept
 
-    async def _answered(self, target: str, ask: Callable[[], Awaitable[Entry]]) -> Entry:
+    async def _answered(
+        self, target: str, ask: Callable[[], Awaitable[Entry]], patience: float
+    ) -> Entry:
         path = target.partition("?")[0]
-        patience = PATIENCE * self.timeout
         try:
             async with asyncio.timeout(patience):
                 entry = await ask()

@@ -76,8 +76,8 @@ class Gathering:
         self._allowance = allowance
         self._now = now
         self._news = news
-        self._nodes = Topic(NODES, read_nodes, asker, now, news)
-        self._names = Topic(NAMES, read_names, asker, now, news)
+        self._nodes = Topic(NODES, read_nodes, asker, now, news, is_essential=True)
+        self._names = Topic(NAMES, read_names, asker, now, news, is_essential=True)
         self._checks = Topic(NODE_CHECKS, read_checks, asker, now, news)
         self._members = Topic(MEMBERS, read_members, asker, now, news)
         self._tables: tuple[Topic[Any], ...] = (self._nodes, self._names, self._checks)

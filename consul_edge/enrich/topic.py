@@ -48,11 +48,15 @@ class Topic(Generic[T]):
         asker: Asker,
         now: Callable[[], float],
         news: Callable[[], None],
+        *,
+        is_essential: bool = False,
     ) -> None:
         """
         Ask nothing yet; it is due.
 
         Args:
+            is_essential: Whether there is nothing to show without it.
+
             now: A monotonic clock.
 
             news: Called when it has become due.
@@ -73,6 +77,7 @@ class Topic(Generic[T]):
         self.took = 0.0
         """Seconds that learning took last."""
 
+        self._is_essential = is_essential
         self._read = read
         self._asker = asker
         self._now = now
@@ -155,7 +160,8 @@ class Topic(Generic[T]):
         if kept is not None and will_do and (kept.is_live or needs is _Need.HEARD):
             following.look()
             return kept.entry
-        return await self._asker.fetch(self.target, following)
+        is_essential = self._is_essential and self.value is None
+        return await self._asker.fetch(self.target, following, is_essential=is_essential)
 
     def _heard(self) -> None:
         """Look at what the watch published."""

@@ -22,7 +22,7 @@ from consul_edge.cache.cache import Cache
 from consul_edge.config import Settings
 from consul_edge.core.errors import LimitReached
 from consul_edge.enrich.allowance import Allowance
-from consul_edge.enrich.asking import Asker
+from consul_edge.enrich.asking import PATIENCE, Asker
 from consul_edge.enrich.gathering import Gathering
 from consul_edge.enrich.rows import NodeRow
 from consul_edge.enrich.rule_source import RuleSource
@@ -82,7 +82,8 @@ class Views:
         self._servers = upstream.servers
         self._credentials = upstream.credentials
         self._now = asyncio.get_running_loop().time
-        self._timeout = consul.timeout
+        self._patience = PATIENCE * consul.timeout
+        self._deadline = consul.deadline
         self._idle = settings.watch.idle
         self._ttl = settings.nodes.ttl
         main = consul.main_server or consul.servers[0]
@@ -174,7 +175,7 @@ class Views:
         return scene
 
     def _gathering(self, token: str, news: Callable[[], None]) -> Gathering:
-        asker = Asker(self._cache, token, self._may_ask, self._timeout)
+        asker = Asker(self._cache, token, self._may_ask, self._patience, self._deadline)
         return Gathering(asker, self._allowance, self._now, news)
 
     def _make_room(self) -> None:

@@ -151,6 +151,10 @@ class FakeConsul(Courier):
         self._changed.set()
         self._changed = asyncio.Event()
 
+    def unsay(self, *servers: str) -> None:
+        """Have single servers say again what all say."""
+        self._said = {at: said for at, said in self._said.items() if at[0] not in servers}
+
     def gate(self, start: str = "/v1/") -> Gate:
         """Keep back the next answer to a target that begins with *start*."""
         gate = Gate(start)

@@ -92,7 +92,7 @@ class Keeper:
         self.news = asyncio.Event()
         self.snapshots: list[Snapshot] = []
         loop = asyncio.get_running_loop()
-        asker = Asker(cache, token, asyncio.Semaphore(parallel), 2.0)
+        asker = Asker(cache, token, asyncio.Semaphore(parallel), 2.8, 20.0)
         self.allowance = Allowance(lambda: limit)
         self.gathering = Gathering(asker, self.allowance, loop.time, self.news.set)
         self._task: asyncio.Task[None] | None = None

@@ -9,7 +9,7 @@ import pytest
 from consul_edge.config import load
 from consul_edge.core.errors import EdgeError, LimitReached
 from consul_edge.enrich import views as views_module
-from consul_edge.enrich.gathering import NAMES, NODES, Gathering
+from consul_edge.enrich.gathering import MEMBERS, NAMES, NODE_CHECKS, NODES, Gathering
 from consul_edge.enrich.rule_source import RuleSource
 from consul_edge.enrich.site_source import SiteSource
 from consul_edge.enrich.snapshot import Snapshot
@@ -84,6 +84,24 @@ def test_first_server_hangs_and_the_cold_view_is_whole_within_three_seconds() ->
         assert counts(view) == {"n1": 3, "n2": 3}
         assert view.nodes.rows[0].site_name == "Rio"
         assert not view.snapshot.problems
+
+    seen(scene, "abc")
+
+
+def test_election_is_waited_out_by_the_first_view() -> None:
+    """A leader that hangs, and no other one for a while: the first view waits for the next."""
+
+    async def scene(edge: Edge, _: Cluster, views: Views) -> None:
+        edge.consul.silent.add("a")
+        for server in ("b", "c"):
+            for target in (NODES, NAMES, SITES, NODE_CHECKS, MEMBERS):
+                edge.consul.say(target, b"No cluster leader", 0, 500, server=server)
+        reading = asyncio.create_task(views.view(""))
+        await elapse(4)
+        edge.consul.unsay("b", "c")
+        view = await reading
+        assert counts(view) == {"n1": 3, "n2": 3}
+        assert view.nodes.rows[0].site_name == "Rio"
 
     seen(scene, "abc")
 

@@ -65,6 +65,18 @@ async def test_anything_is_other_it_is_another_document(other: Order) -> None:
     assert await archive.plain(other, lambda: b"other") == b"other"
 
 
+async def test_two_identities_ask_for_the_same_neither_waits_for_nor_replaces_the_others() -> None:
+    """Also at once, and also where an index happens to be the same."""
+    archive, printers = Archive({}), {name: Printer(name.encode()) for name in ("alice", "bob")}
+    orders = {name: replace(LISTING, identity=name) for name in printers}
+    for _ in range(2):
+        found = await asyncio.gather(
+            *(archive.plain(orders[name], printer) for name, printer in printers.items())
+        )
+        assert found == [b"alice", b"bob"]
+    assert [printer.count for printer in printers.values()] == [1, 1]
+
+
 async def test_rows_have_another_index_the_older_document_is_gone() -> None:
     """What nobody can ask for again takes no room."""
     archive = Archive({})

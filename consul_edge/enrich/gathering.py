@@ -108,10 +108,12 @@ class Gathering:
     def proof(self) -> tuple[bool, float]:
         """Tell whether all is proven all the time, and for how long the worst of it is not."""
         watched = [*self._tables, *(self._services.values() if self.is_watching_names else ())]
-        proofs = [topic.proof() for topic in watched]
+        # Of what was never learnt the snapshot itself tells.
+        proofs = [topic.proof() for topic in watched if topic.value is not None]
         now = self._now()
         is_due = any(topic.due_at <= now for topic in (*self._tables, *self._services.values()))
-        return not is_due and all(live for live, _ in proofs), max(age for _, age in proofs)
+        is_live = not is_due and all(live for live, _ in proofs) and len(proofs) == len(watched)
+        return is_live, max((age for _, age in proofs), default=0.0)
 
     async def catch_up(self) -> Snapshot:
         """

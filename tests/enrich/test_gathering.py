@@ -198,6 +198,21 @@ def test_hanging_name_costs_its_patience_and_nothing_else() -> None:
     gathered(scene)
 
 
+def test_table_never_learnt_is_told_and_has_no_age() -> None:
+    """Where the nodes' checks cannot be read, that is told; the age is that of all the rest."""
+
+    async def scene(edge: Edge, _: Cluster, keeper: Keeper) -> None:
+        edge.consul.say(NODE_CHECKS, b"it broke", 0, 500)
+        snapshot = await keeper.ready()
+        assert [problem.target for problem in snapshot.problems] == ["/v1/health/state/any"]
+        await settled()
+        is_live, age = keeper.gathering.proof()
+        assert not is_live
+        assert age < 3.0
+
+    gathered(scene)
+
+
 def test_nodes_nobody_can_name_are_all_in_doubt() -> None:
     """Where nothing tells which nodes have what could not be read, no count is vouched for."""
 

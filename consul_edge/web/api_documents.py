@@ -12,6 +12,7 @@ from functools import partial
 from operator import attrgetter
 from typing import Any, Final
 
+import structlog
 from aiohttp import hdrs
 
 from consul_edge.enrich import columns, documents, node_documents
@@ -24,6 +25,8 @@ from consul_edge.enrich.view import View
 from consul_edge.enrich.views import Standing
 from consul_edge.web.api_answer import JSON
 from consul_edge.web.api_request import Parameters, named, spelled
+
+log = structlog.get_logger()
 
 Index = Callable[[View], int]
 
@@ -112,7 +115,7 @@ def targets(given: Parameters) -> Wanted:
     return Wanted(
         "services",
         latest(OF_SERVICES, OF_NODES),  # the labels have the nodes' Meta
-        lambda view: render_targets(view, listing).content,
+        partial(_targets_of, listing),
         f"sd {spelled(given)}",
         listing.poll,
         # Prometheus takes this one, and no other.
@@ -124,6 +127,14 @@ def targets(given: Parameters) -> Wanted:
 def polled(given: Parameters) -> Poll | None:
     """Read the parameters of a document that takes no others."""
     return read_poll(named(given, "index", "wait"))
+
+
+def _targets_of(listing: Listing, view: View) -> bytes:
+    found = render_targets(view, listing)
+    if found.left_out:
+        # Prometheus has no place for it; each render tells it, so an operator has to ask for it.
+        log.debug("instances without a usable address are no targets", count=found.left_out)
+    return found.content
 
 
 _FACETS: Final = "facets"

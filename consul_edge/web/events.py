@@ -12,6 +12,7 @@ its reader leaves.  It goes on when Consul does not answer: then the standing te
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
+from operator import attrgetter
 from typing import Any, Final
 
 import msgspec
@@ -80,7 +81,9 @@ class Events:
         view = await self._readers.views.view(token)
         with self._readers.parked.one_of(request.remote):
             async with self._feed(token, view) as feed:
-                return await self._stream(request, feed, known, self._identity_of(token))
+                feed.remember(view)
+                frames = self._frames(feed, view, known, self._identity_of(token))
+                return await _stream(request, frames, provenance(feed.standing))
 
     def drain(self) -> None:
         """End all streams, now and from now on."""
@@ -107,26 +110,11 @@ class Events:
                     del self._feeds[identity]
                 await feed.close()
 
-    async def _stream(
-        self, request: web.Request, feed: Feed, known: int | None, identity: str
-    ) -> web.StreamResponse:
-        response = EventSourceResponse(
-            headers=provenance(feed.standing), ping_interval=KEEP_ALIVE, send_timeout=STALL
-        )
-        response.headers[hdrs.CACHE_CONTROL] = CACHE_CONTROL
-        response.headers[hdrs.VARY] = VARY
-        await response.prepare(request)
-        try:
-            async with response:
-                async for part in self._frames(feed, known, identity):
-                    await write_part(response, part)
-        except TimeoutError:
-            abort(request)
-        return response
-
-    async def _frames(self, feed: Feed, known: int | None, identity: str) -> AsyncIterator[bytes]:
+    async def _frames(
+        self, feed: Feed, view: View, known: int | None, identity: str
+    ) -> AsyncIterator[bytes]:
         """Give what one reader is to be written, each part when it has taken in the one before."""
-        view, standing = feed.view, feed.standing
+        standing = feed.standing
         told = {name: getattr(view, name) for name in INDEXES}
         hello = {"index": view.index, **told, "instance": self._instance, **_told(standing)}
         # Who knows something keeps its own name for that until it has what came since.
@@ -140,8 +128,9 @@ class Events:
                 yield _reload(view, changed)
             known = view.index
         while not feed.is_over:
-            if feed.view.index != known:
-                view = feed.view
+            # The feed, which looks once a second, may be behind a view that was just given.
+            view = max(view, feed.view, key=attrgetter("index"))
+            if view.index != known:
                 yield await self._change(feed.at(known), feed.at(view.index) or view, identity)
                 known = view.index
             elif feed.standing is not standing:
@@ -167,6 +156,22 @@ def _changes(before: View, after: View) -> bytes:
         changed = [name for name in INDEXES if getattr(before, name) != getattr(after, name)]
         return _reload(after, changed)
     return _frame("changes", told, after.index)
+
+
+async def _stream(
+    request: web.Request, frames: AsyncIterator[bytes], headers: dict[str, str]
+) -> web.StreamResponse:
+    response = EventSourceResponse(headers=headers, ping_interval=KEEP_ALIVE, send_timeout=STALL)
+    response.headers[hdrs.CACHE_CONTROL] = CACHE_CONTROL
+    response.headers[hdrs.VARY] = VARY
+    await response.prepare(request)
+    try:
+        async with response:
+            async for part in frames:
+                await write_part(response, part)
+    except TimeoutError:
+        abort(request)
+    return response
 
 
 def frame(event: str, told: dict[str, Any], index: int | None = None) -> bytes:

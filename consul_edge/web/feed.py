@@ -11,6 +11,7 @@ from collections import OrderedDict
 from contextlib import suppress
 from typing import Final
 
+import structlog
 from msgspec.structs import replace
 
 from consul_edge.core.errors import EdgeError
@@ -18,6 +19,8 @@ from consul_edge.enrich.table import RowType, Table
 from consul_edge.enrich.view import View
 from consul_edge.enrich.views import Standing, State
 from consul_edge.web.api_readers import Views
+
+log = structlog.get_logger()
 
 PACE: Final = 1.0
 """Least seconds between two changes that are told."""
@@ -44,11 +47,26 @@ class Feed:
         self._remembered: OrderedDict[int, View] = OrderedDict()
         self._news = asyncio.Event()
         """Set, and replaced, when there is something to tell."""
-        self._remember(view)
+        self.remember(view)
         self.view = view
         self.standing = views.standing(token)
         """As it was told last; another object only if there is something to tell."""
         self._task = asyncio.create_task(self._run(), name="feed")
+
+    def remember(self, view: View) -> None:
+        """Keep a view that a reader begins with, which may be ahead of this feed."""
+        if view.index in self._remembered:
+            return
+        # Without what its tables work out, which is far more than their rows; what did not change
+        # stays the same object.
+        last = next(reversed(self._remembered.values()), None)
+        self._remembered[view.index] = replace(
+            view,
+            services=_bare(view.services, last.services if last else None),
+            nodes=_bare(view.nodes, last.nodes if last else None),
+        )
+        if len(self._remembered) > REMEMBERED:
+            self._remembered.popitem(last=False)
 
     def at(self, index: int) -> View | None:
         """Find the view of an index, for what can be said of its rows."""
@@ -72,12 +90,17 @@ class Feed:
         self._wake()
 
     async def _run(self) -> None:
-        while not self.is_over:
-            began = self._now()
-            if await self._look():
+        try:
+            while not self.is_over:
                 began = self._now()
-                self._wake()
-            await asyncio.sleep(began + PACE - self._now())
+                if await self._look():
+                    began = self._now()
+                    self._wake()
+                await asyncio.sleep(began + PACE - self._now())
+        except Exception:
+            # The top of a background loop: readers who come again see whether it was for once.
+            log.exception("feed failed")
+            self.end()
 
     async def _look(self) -> bool:
         """Wait for a change for a while, and tell whether there is something to say."""
@@ -92,25 +115,13 @@ class Feed:
             view = self.view
         is_other = view.index != self.view.index
         if is_other:
-            self._remember(view)
+            self.remember(view)
             self.view = view
         standing = self._views.standing(self._token)
         if _differs(standing, self.standing):
             self.standing = standing
             is_other = True
         return is_other
-
-    def _remember(self, view: View) -> None:
-        # Without what its tables work out, which is far more than their rows; what did not change
-        # stays the same object.
-        last = next(reversed(self._remembered.values()), None)
-        self._remembered[view.index] = replace(
-            view,
-            services=_bare(view.services, last.services if last else None),
-            nodes=_bare(view.nodes, last.nodes if last else None),
-        )
-        if len(self._remembered) > REMEMBERED:
-            self._remembered.popitem(last=False)
 
     def _wake(self) -> None:
         self._news.set()

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import aiohttp
 import pytest
+from structlog.testing import capture_logs
 
 from consul_edge.core.errors import NoServer, Refused
 from consul_edge.enrich.changes import render_changes
@@ -311,6 +312,25 @@ class TestComingAgain:
             change = await reader.take("changes")
         assert [row["ID"] for row in change.data["services"]["changed"]] == ["c"]
 
+    async def test_reader_knows_more_than_the_feed_it_is_told_what_comes_after_that(
+        self, api: Stage
+    ) -> None:
+        """Others have the feed look once a second: what was read in between is no stranger."""
+        async with stream(api) as other:
+            await other.take("hello")
+            await eventually(lambda: api.views.waiting, "followed")
+            api.views.show(*FEW, Instance("c"))
+            await other.take("changes")
+            newest = api.views.show(*FEW, Instance("d"))
+            async with stream(api, f"?index={newest.index}") as reader:
+                assert (await reader.take("hello")).data["index"] == newest.index
+                await other.take("changes")
+                await eventually(lambda: api.views.waiting, "followed")
+                last = api.views.show(*FEW)
+                change = await reader.take("changes")
+        assert change.data["index"] == last.index
+        assert change.data["services"]["removed"] == [["dc1", "n1", "d"]]
+
     async def test_reader_knows_what_is_forgotten_it_is_told_which_to_load_again(
         self, api: Stage
     ) -> None:
@@ -392,6 +412,19 @@ class TestEnd:
                 pass
             assert event is not None
             assert event.data["cache"]["state"] == "live"
+
+    async def test_feed_has_a_defect_streams_end_and_it_is_logged(
+        self, api: Stage, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A stream that stands and says nothing for ever would be the worst."""
+        async with stream(api) as reader:
+            await reader.take("hello")
+            with capture_logs() as logs:
+                monkeypatch.setattr(api.views, "standing", lambda _token: 1 // 0)
+                api.views.show(*FEW, Instance("c"))
+                while await reader.next():
+                    pass
+        assert [line["event"] for line in logs if line["log_level"] == "error"] == ["feed failed"]
 
     async def test_last_reader_leaves_nothing_is_followed_any_more(self, api: Stage) -> None:
         """An idle edge does nothing."""

@@ -9,6 +9,7 @@ Rule 2: looking changes nothing.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
+from types import MappingProxyType
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -111,17 +112,27 @@ class SourceCache:
 class DocumentCache:
     """What the enriched API shows of the cluster, for every identity that looks."""
 
-    def __init__(self, name: str, archive: Archive, views: Views, ttl: float | None) -> None:
+    def __init__(
+        self,
+        name: str,
+        archive: Archive,
+        views: Views,
+        ttl: float | None,
+        beside: Mapping[str, Any] = MappingProxyType({}),
+    ) -> None:
         """
         Serve the documents called *name*.
 
         Args:
             ttl: Seconds that one as a whole is kept at most; None: while it is true.
+
+            beside: What else is told of them.
         """
         self._name = name
         self._archive = archive
         self._views = views
         self._ttl = ttl
+        self._beside = beside
 
     async def flush(self, selection: Selection) -> int:
         """Forget what was rendered, and have the cluster asked anew before it is shown again."""
@@ -137,6 +148,7 @@ class DocumentCache:
             # As the original called them.
             f"{self._name}_cache_key": self._target,
             f"{self._name}_ttl_seconds": self._ttl,
+            **self._beside,
             "entries": stock.entries,
             "matched": stock.entries if selection.takes(self._target) else 0,
             "bytes": stock.size_bytes,
@@ -173,9 +185,14 @@ def caches(
     views: Views,
 ) -> dict[str, AdminCache]:
     """List what there is, by the names of admin calls, in the order of an ``all``."""
+    # Whoever asked the original about nodes was told this of their sites, too.
+    also = {
+        "sites_cache_key": sites.document.target,
+        "sites_ttl_seconds": settings.sites.ttl,
+    }
     return {
         "proxy": ProxyCache(cache, settings),
-        "nodes": DocumentCache("nodes", archive, views, settings.nodes.ttl),
+        "nodes": DocumentCache("nodes", archive, views, settings.nodes.ttl, also),
         "services": DocumentCache("services", archive, views, None),
         "sites": SourceCache("sites", sites, settings.sites.ttl),
         "rules": SourceCache("rules", rules, RULES_TTL),

@@ -104,8 +104,6 @@ class FollowedFile:
         if reason != self.error:
             log.warning("file cannot be read", path=str(self.path), reason=reason)
         self.error = reason
-        # Whatever comes back in its place is looked at.
-        self._stamp = None
 
 
 def _read(path: Path, before: Stamp | None, max_bytes: int) -> tuple[Stamp | None, bytes | None]:

@@ -5,7 +5,8 @@ Rule 1: an edit is told by the watch; the TTL is for what no watch keeps fresh, 
 watch bring back one that ended.
 Rule 2: a KV that fails takes nothing away: only an answer that says what the key holds, or that
 there is no such key, is passed on.  Why there is none is told beside it.
-Rule 3: a failure is tried again, later each time; its own echo does not make that sooner.
+Rule 3: a failure is tried again, later each time: nothing makes that sooner but an answer that
+somebody else got, another token, or who asks for it.
 """
 
 import asyncio
@@ -49,7 +50,7 @@ class KvDocument:
         *,
         ttl: float,
         timeout: float,
-        take: Callable[[bytes | None, bool], Awaitable[None]],
+        take: Callable[[bytes | None], Awaitable[None]],
         fail: Callable[[str], None],
     ) -> None:
         """
@@ -65,7 +66,7 @@ class KvDocument:
             timeout: Seconds of ``consul.timeout``; a load has ``PATIENCE`` times as long.
 
             take: Given what the key holds, or None if there is no such key, after each load and
-                each change; and whether it was a load.
+                each change.
 
             fail: Told why a load failed, after each that did.
         """
@@ -84,7 +85,6 @@ class KvDocument:
         self._following: Following | None = None
         self._followed_as = ""
         """The token of that."""
-        self._had_entry = False
         self._digest = b""
         """Of what was passed on last."""
         self._proven_at = float("-inf")
@@ -178,9 +178,10 @@ class KvDocument:
             # What was proven before a load failed is no news after it.
             is_back = self.error is not None and now - kept.age > self._failed_at
             if kept.entry.digest != self._digest or is_back:
-                await self._pass_on(kept.entry, now - kept.age, is_load=False)
+                await self._pass_on(kept.entry, now - kept.age)
             self._note_proof()
         is_due = not is_good or now - self._proven_at >= self._ttl
+        # A load that was refused is heard, too: that echo must not bring the next one.
         if must_load or (is_due and now >= self._retry_at):
             await self._load(following)
 
@@ -200,13 +201,13 @@ class KvDocument:
         else:
             # Of an absence that is one Consul tells the index.
             if entry.status == 200 or (entry.status == 404 and entry.index):
-                await self._pass_on(entry, began, is_load=True)
+                await self._pass_on(entry, began)
                 return
             reason = _said(entry)
         self._note_failure(reason, began)
         if not self._digest and following.entry is not None:
             # An earlier process's, from the snapshot.
-            await self._give(following.entry, is_load=False)
+            await self._give(following.entry)
 
     def _note_failure(self, reason: str, began: float) -> None:
         self._failures += 1
@@ -219,18 +220,18 @@ class KvDocument:
         self.error = reason
         self._fail(reason)
 
-    async def _pass_on(self, entry: Entry, proven_at: float, *, is_load: bool) -> None:
+    async def _pass_on(self, entry: Entry, proven_at: float) -> None:
         if self.error is not None:
             log.info("document can be read again", key=self.key)
         self.error = None
         self._failures = 0
         self._retry_at = float("-inf")
         self._proven_at = max(self._proven_at, proven_at)
-        await self._give(entry, is_load=is_load)
+        await self._give(entry)
 
-    async def _give(self, entry: Entry, *, is_load: bool) -> None:
+    async def _give(self, entry: Entry) -> None:
         self._digest = entry.digest
-        await self._take(entry.body if entry.status == 200 else None, is_load)
+        await self._take(entry.body if entry.status == 200 else None)
 
     def _follow(self) -> Following:
         """Follow it as whoever the edge is now."""
@@ -239,7 +240,6 @@ class KvDocument:
         if before is None or token != self._followed_as:
             self._following = self._cache.follow(self.target, token, self._heard)
             self._followed_as = token
-            self._had_entry = self._following.entry is not None
             self._failures = 0
             self._retry_at = float("-inf")
             if before is not None:
@@ -258,11 +258,7 @@ class KvDocument:
 
     def _heard(self) -> None:
         """Look at what was published, or why nothing is kept any more."""
-        has_entry = self._following is not None and self._following.entry is not None
-        if has_entry or self._had_entry:
-            # Else it is but the echo of a load that was refused.
-            self._woken.set()
-        self._had_entry = has_entry
+        self._woken.set()
 
 
 def _release(waiting: list["asyncio.Future[None]"]) -> None:

@@ -167,7 +167,7 @@ class RuleSource:
         await self.document.tried()
         return self.value
 
-    async def _take_kv(self, content: bytes | None, _is_load: bool) -> None:
+    async def _take_kv(self, content: bytes | None) -> None:
         await self._kv.take(content)
         self._choose()
 

@@ -91,18 +91,17 @@ class SiteSource:
     def _fail(self, _reason: str) -> None:
         metrics.SITES_CACHE_STATUS.labels("error").inc()
 
-    async def _take(self, content: bytes | None, is_load: bool) -> None:
-        is_other = content != self._content
+    async def _take(self, content: bytes | None) -> None:
         if content is None:
             self._adopt(Sites(), None)
-        elif is_other or not self._is_known:
+        elif content != self._content:
             try:
                 sites = await _parsed(content)
             except NoSites as problem:
                 self._refuse(content, str(problem))
             else:
                 self._adopt(sites, content)
-        if content is not None and (is_load or is_other):
+        if content is not None:
             metrics.SITES_CACHE_STATUS.labels("error" if self._bad else "refresh").inc()
 
     def _refuse(self, content: bytes, reason: str) -> None:

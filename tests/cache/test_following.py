@@ -284,7 +284,6 @@ class TestEnd:
             follower.following.close()
             await until(lambda: len(edge.cache.watches) == 0, within=2 * ROUND)
             follower.following.look()
-            await elapse(ROUND)
             assert (len(edge.cache.watches), edge.consul.parked) == (0, 0)
             edge.cache.flush(list(edge.cache.lines), "admin")
             assert edge.find(WEB) is None

@@ -8,7 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from consul_edge.enrich.kv_document import LONGEST_PAUSE, LOOK_INTERVAL, KvDocument
-from tests.cache.making import Edge, play, until
+from tests.cache.making import Edge, an_entry, play, settled, until
 from tests.virtual import elapse, now
 
 KEY: Final = "eye/São Paulo"
@@ -33,7 +33,6 @@ class Reader:
         self.consul = edge.consul
         self.token = ""
         self.taken: list[bytes | None] = []
-        self.loads = 0
         self.failures: list[str] = []
         self.document = KvDocument(
             KEY,
@@ -61,10 +60,10 @@ class Reader:
         await until(lambda: all(server.tenure is not None for server in self.edge.servers))
         self.document.start()
         await until(lambda: self.document.is_live)
+        await settled()
 
-    async def _take(self, content: bytes | None, is_load: bool) -> None:
+    async def _take(self, content: bytes | None) -> None:
         self.taken.append(content)
-        self.loads += is_load
 
 
 def following(
@@ -90,7 +89,7 @@ class TestNews:
         async def scene(reader: Reader) -> None:
             await reader.begins()
             await elapse(3 * TTL)
-            assert (reader.taken, reader.loads, reader.asked) == ([b"one"], 1, 1)
+            assert (reader.taken, reader.asked) == ([b"one"], 1)
             assert (reader.document.error, reader.document.is_live) == (None, True)
             age = reader.document.age
             assert age is not None
@@ -106,7 +105,7 @@ class TestNews:
             reader.say(b"two", 6)
             await elapse(SOON)
             assert reader.taken == [b"one", b"two"]
-            assert (reader.loads, reader.asked) == (1, 1)
+            assert reader.asked == 1
 
         following(scene)
 
@@ -183,7 +182,7 @@ class TestNews:
         async def scene(reader: Reader) -> None:
             await reader.begins()
             await reader.document.refresh()
-            assert (reader.loads, reader.asked) == (2, 2)
+            assert (reader.taken, reader.asked) == ([b"one", b"one"], 2)
 
         following(scene)
 
@@ -210,14 +209,32 @@ class TestNews:
         """The budget of watches is spent on others: an edit takes a second, no TTL."""
 
         async def scene(reader: Reader) -> None:
-            for lease in (leases := [reader.edge.upstream.slots[0].lease(poll=True)]):
-                reader.document.start()
-                await until(lambda: bool(reader.taken))
-                reader.say(b"two", 6)
-                await elapse(2 * LOOK_INTERVAL)
-                assert reader.taken == [b"one", b"two"]
-                lease.give()
-            assert leases
+            lease = reader.edge.upstream.slots[0].lease(poll=True)
+            reader.document.start()
+            await until(lambda: bool(reader.taken))
+            reader.say(b"two", 6)
+            await elapse(2 * LOOK_INTERVAL)
+            assert reader.taken == [b"one", b"two"]
+            lease.give()
+            await until(lambda: reader.document.is_live)
+
+        following(scene, poll_limit=1)
+
+    def test_watch_ended_it_is_brought_back_before_the_ttl(self) -> None:
+        """Another one took its room while its server was away."""
+
+        async def scene(reader: Reader) -> None:
+            await reader.begins()
+            slots = reader.edge.upstream.slots[0]
+            reader.consul.refusing.add("a")
+            await until(lambda: slots.polls == 0)
+            lease = slots.lease(poll=True)
+            reader.consul.refusing.clear()
+            await until(lambda: len(reader.edge.cache.watches) == 0)
+            reader.say(b"two", 6)
+            await until(lambda: reader.taken[-1] == b"two", within=5 * LOOK_INTERVAL)
+            lease.give()
+            # Consul still counts the poll that was abandoned.
             await until(lambda: reader.document.is_live)
 
         following(scene, poll_limit=1)
@@ -336,6 +353,39 @@ class TestFailure:
 
         following(scene)
 
+    def test_token_is_replaced_after_many_refusals_the_new_one_is_tried_at_once(self) -> None:
+        """Nobody waits for what the old one had to."""
+
+        async def scene(reader: Reader) -> None:
+            reader.say(b"Permission denied", 0, 403)
+            reader.document.start()
+            await elapse(60)
+            failures = len(reader.failures)
+            await until(lambda: len(reader.failures) > failures)
+            reader.token = "new"
+            reader.say(b"one", 5)
+            await until(lambda: reader.taken == [b"one"], within=LOOK_INTERVAL + SOON)
+
+        following(scene)
+
+    def test_edge_begins_in_an_outage_with_a_snapshot_its_document_stands_in(self) -> None:
+        """Below ``cache.stale_kv`` an earlier process's is better than none, and told as old."""
+
+        async def scene(reader: Reader) -> None:
+            reader.consul.refusing.add("a")
+            kept = reader.edge.cache.follow(TARGET, "", lambda: None)
+            reader.edge.line(TARGET).restore(an_entry(b"old", 4), now() - 100)
+            reader.document.start()
+            await reader.document.tried()
+            assert reader.taken == [b"old"]
+            assert reader.document.error is not None
+            assert not reader.document.is_live
+            reader.consul.refusing.clear()
+            await until(lambda: reader.taken == [b"old", b"one"])
+            kept.close()
+
+        following(scene)
+
     def test_load_fails_again_and_again_it_is_logged_once(self) -> None:
         """What stays as it is is no news; its end is."""
 
@@ -357,7 +407,7 @@ class TestFailure:
         async def scene(reader: Reader) -> None:
             taken = []
 
-            async def take(content: bytes | None, _is_load: bool) -> None:
+            async def take(content: bytes | None) -> None:
                 taken.append(content)
                 if content == b"two":
                     raise RuntimeError("defect")
@@ -389,7 +439,9 @@ class TestEnd:
                 task for task in asyncio.all_tasks() if task.get_name() == f"document {KEY}"
             ]
             await reader.document.refresh()
-            assert reader.asked == 1
+            await reader.document.tried()
+            await elapse(LOOK_INTERVAL)
+            assert (reader.asked, reader.document.is_followed) == (1, False)
 
         following(scene)
 
@@ -399,9 +451,12 @@ class TestEnd:
         async def scene(reader: Reader) -> None:
             await reader.begins()
             reader.consul.gate(TARGET)
-            refreshing = asyncio.create_task(reader.document.refresh())
-            await elapse(SOON)
+            refreshing = []
+            for _ in range(2):
+                refreshing.append(asyncio.create_task(reader.document.refresh()))
+                await elapse(SOON)
+            assert not any(task.done() for task in refreshing)
             await reader.document.close()
-            await refreshing
+            await asyncio.gather(*refreshing)
 
         following(scene)

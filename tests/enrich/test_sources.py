@@ -367,7 +367,10 @@ class TestRules:
         standin.state.keys.put(RULES_KEY, b"[]")
         async with edge_over(standin.base_url, RULES__FILE=str(file), **QUICK) as house:
             rules = rules_of(house)
-            await rules.read()
+            with capture_logs() as logged:
+                await rules.read()
+                await rules.refresh()
+            assert [line["event"] for line in logged].count("document is refused") == 1
             assert (category(rules), rules.status.source) == ("of-file", "file")
             assert rules.status.error == (
                 f"{RULES_KEY}: expected a mapping with a list called rules, not a list"
@@ -379,13 +382,21 @@ class TestRules:
         file.write_bytes(rules_into("of-file"))
         async with edge_over(standin.base_url, RULES__FILE=str(file)) as house:
             rules = rules_of(house)
+            assert rules.status.age_seconds is not None
+            await rules.read()
+            await eventually(lambda: rules.status.is_live, "live")
             file.unlink()
-            await eventually(lambda: rules.status.error, "told")
+            with capture_logs() as logged:
+                for _ in range(2):
+                    await rules.refresh()
             assert rules.status.error == f"{file}: No such file or directory"
+            assert [line["event"] for line in logged] == ["file cannot be read"]
             assert (category(rules), rules.status.source) == ("of-file", "file")
             assert not rules.status.is_live
             file.write_bytes(rules_into("back"))
             await eventually(lambda: category(rules) == "back", "back")
+            mended = rules.status
+            assert (mended.error, mended.is_live) == (None, True)
 
     async def test_file_becomes_a_pipe_nobody_waits_for_it(
         self, standin: StandIn, tmp_path: Path

@@ -20,6 +20,7 @@ from consul_edge.core.errors import EdgeError, LimitReached
 from consul_edge.enrich.gathering import Gathering
 from consul_edge.enrich.rule_source import RuleSource
 from consul_edge.enrich.site_source import SiteSource
+from consul_edge.enrich.snapshot import Snapshot
 from consul_edge.enrich.view import View, compose
 
 log = structlog.get_logger()
@@ -39,6 +40,9 @@ class Sources(Struct, frozen=True):
     rules: RuleSource
     unmapped: str
     """The name of the site of nodes that have none."""
+
+    patience: float
+    """Seconds that a call may take."""
 
     next_index: Callable[[], int]
 
@@ -168,12 +172,7 @@ class Scene:
     async def _made(self) -> View:
         sources = self._sources
         if self._view is None:
-            # The first view shall have its sites: they are loaded meanwhile.
-            snapshot, *_ = await asyncio.gather(
-                self.gathering.catch_up(),
-                sources.sites.document.tried(),
-                sources.rules.document.tried(),
-            )
+            snapshot = await self._first_snapshot()
         else:
             snapshot = await self.gathering.catch_up()
         make = partial(
@@ -187,6 +186,19 @@ class Scene:
             next_index=sources.next_index,
         )
         return await asyncio.to_thread(make)
+
+    async def _first_snapshot(self) -> Snapshot:
+        """Gather, with sites and rules loaded meanwhile: the first view shall have them."""
+        documents = (self._sources.sites.document, self._sources.rules.document)
+        began = self._now()
+        snapshot, *_ = await asyncio.gather(
+            self.gathering.catch_up(), *(document.tried() for document in documents)
+        )
+        if self._now() - began > self._sources.patience:
+            # Whoever led was waited for; what failed meanwhile may be had now.
+            late = [document for document in documents if document.error is not None]
+            await asyncio.gather(*(document.refresh() for document in late))
+        return snapshot
 
     def _wake(self) -> None:
         self._changed.set()

@@ -92,7 +92,9 @@ class Views:
         self._allowance = Allowance(lambda: cache.watches.limit)
         # Seeded from the time, so that an index of an earlier process is none of this one's.
         count = itertools.count(time.time_ns() // 1_000_000)
-        self._sources = Sources(sites, rules, settings.sites.unmapped, lambda: next(count))
+        self._sources = Sources(
+            sites, rules, settings.sites.unmapped, self._patience, lambda: next(count)
+        )
         self._scenes: dict[str, Scene] = {}
         """By identity, the one read longest ago first."""
         self._ending: set[asyncio.Task[None]] = set()

@@ -191,8 +191,9 @@ class Scene:
         """Gather, with sites and rules loaded meanwhile: the first view shall have them."""
         documents = (self._sources.sites.document, self._sources.rules.document)
         began = self._now()
-        snapshot, *_ = await asyncio.gather(
-            self.gathering.catch_up(), *(document.tried() for document in documents)
+        snapshot, _ = await asyncio.gather(
+            self.gathering.catch_up(),
+            asyncio.gather(*(document.tried() for document in documents)),
         )
         if self._now() - began > self._sources.patience:
             # Whoever led was waited for; what failed meanwhile may be had now.

@@ -3,12 +3,9 @@
  *
  * Rule 1: a value never changes its code while rows have it; `tidy` drops those that none has.
  * Rule 2: codes are as narrow as the count of values allows; a column that few rows have is a map.
- * Rule 3: what is worked out of the values (small letters, order) is kept, and grows with them.
- * `version` grows with each code that is set, for those who keep more.
+ * Rule 3: what others work out of the values is kept here, `lowered` and `ranked`, and grows with
+ * them; `version` grows with each code that is set, for those who keep more.
  */
-
-import { sortKey } from "./natural.js";
-import { NUMBER } from "./schema.js";
 
 const SPARSE = 16;
 const ROOM = 1.25;
@@ -99,103 +96,6 @@ export function tidy(column, rows) {
   reset(column);
   column.version += 1;
   return true;
-}
-
-/** Give the texts of each value in small letters: one, or a list; "" is none. */
-export function loweredOf(column, texts) {
-  let found = column.lowered.get(texts);
-  if (!found) column.lowered.set(texts, (found = []));
-  for (let code = found.length; code < column.values.length; code += 1) {
-    const all = texts(column.values[code]);
-    if (all.length < 2) found.push(all.length ? all[0].toLowerCase() : "");
-    else found.push(all.map((text) => text.toLowerCase()));
-  }
-  return found;
-}
-
-/**
- * Give the place of each value in an order: `{ranks, blank}`; blank ones have the highest.
- *
- * Values that came since are put between those that are sorted already.
- */
-export function ranksOf(column, { kind, order }, texts) {
-  const name = `${kind === NUMBER}${order.join()}`;
-  let kept = column.ranked.get(texts)?.get(name);
-  if (kept?.size === column.values.length) return kept;
-  const keyOf = keyMaker(kind, order, texts);
-  const fresh = [];
-  const keys = [];
-  for (let code = kept?.size ?? 0; code < column.values.length; code += 1) {
-    const key = keyOf(column.values[code]);
-    if (key !== null) fresh.push(code);
-    keys.push(key);
-  }
-  const first = kept?.size ?? 0;
-  const keyed = (code) => keys[code - first];
-  const sorted = merged(kept?.sorted ?? [], sortedBy(fresh, keyed), keyed, (code) =>
-    keyOf(column.values[code]),
-  );
-  const ranks = ranked(column.values, sorted);
-  kept = { sorted, ranks, blank: sorted.length, size: column.values.length };
-  if (!column.ranked.has(texts)) column.ranked.set(texts, new Map());
-  column.ranked.get(texts).set(name, kept);
-  return kept;
-}
-
-/** Give each code its place; equal texts, which a long column may have twice, share one. */
-function ranked(values, sorted) {
-  const ranks = new Uint32Array(values.length).fill(sorted.length);
-  for (let at = 0; at < sorted.length; at += 1) {
-    const isSame = at > 0 && values[sorted[at]] === values[sorted[at - 1]];
-    ranks[sorted[at]] = isSame ? ranks[sorted[at - 1]] : at;
-  }
-  return ranks;
-}
-
-function keyMaker(kind, order, texts) {
-  return (value) => {
-    const text = texts(value).join(",");
-    if (!text) return null;
-    if (kind === NUMBER) return Number(text);
-    if (!order.length) return sortKey(text);
-    const place = order.indexOf(text);
-    return `${place < 0 ? order.length : place}${sortKey(text)}`;
-  };
-}
-
-function sortedBy(codes, keyOf) {
-  return Uint32Array.from(
-    codes.sort((one, other) => {
-      const [first, second] = [keyOf(one), keyOf(other)];
-      if (first === second) return one - other;
-      return first < second ? -1 : 1;
-    }),
-  );
-}
-
-/** Put the fresh ones into those that are sorted, each by a search of its place. */
-function merged(sorted, fresh, freshKey, oldKey) {
-  if (!sorted.length) return fresh;
-  const result = new Uint32Array(sorted.length + fresh.length);
-  let from = 0;
-  let to = 0;
-  for (const code of fresh) {
-    const key = freshKey(code);
-    let low = from;
-    let high = sorted.length;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if (oldKey(sorted[middle]) <= key) low = middle + 1;
-      else high = middle;
-    }
-    result.set(sorted.subarray(from, low), to);
-    to += low - from;
-    result[to] = code;
-    to += 1;
-    from = low;
-  }
-  result.set(sorted.subarray(from), to);
-  return result;
 }
 
 function intern(column, value) {

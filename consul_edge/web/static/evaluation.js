@@ -8,8 +8,8 @@
  */
 
 import { reach } from "./automaton.js";
-import { loweredOf } from "./column.js";
-import { partsOf } from "./joint.js";
+import { joining, partsOf } from "./joint.js";
+import { judging, lowering } from "./lowered.js";
 import { anyHolds } from "./matching.js";
 
 const STEP = 8;
@@ -20,22 +20,40 @@ const FAILS = 1;
 const HOLDS = 2;
 
 /** Evaluate a term; returns what it says of each row. */
-export function* evaluating(table, term, searchedTexts) {
-  const clock = { until: performance.now() + STEP };
+export function* evaluating(table, term) {
   const test = anyHolds(term.tests);
-  const sources = term.column ? term.column.sources : table.schema.searched;
   if (!term.column && reachesOver(term.tests)) {
-    return yield* ofJoined(table, test, term.negated, searchedTexts, clock);
+    return yield* paced(ofJoined(table, test, term.negated));
   }
+  const [only, ...more] = term.tests;
+  const part = !more.length && only.is === "part" && !only.text.includes("\n") ? only.text : "";
+  return yield* paced(ofColumns(table, term, test, part));
+}
+
+/** Take the steps of work together until 8 ms are over. */
+export function* paced(work) {
+  let until = performance.now() + STEP;
+  for (let step = work.next(); ; step = work.next()) {
+    if (step.done) return step.value;
+    if (performance.now() < until) continue;
+    yield;
+    until = performance.now() + STEP;
+  }
+}
+
+function* ofColumns(table, { column: asked, negated }, test, part) {
   const states = new Uint8Array(table.size);
-  const isFirst = term.column?.joins === "first";
-  for (const { column, texts } of partsOf(table, sources)) {
-    const known = yield* statesOf(loweredOf(column, texts), test, clock);
-    if (known.some(Boolean)) raise(states, column, known, isFirst);
+  const isFirst = asked?.joins === "first";
+  for (const { column, texts } of partsOf(table, asked?.sources ?? table.schema.searched)) {
+    const lowered = yield* lowering(column, texts);
+    const known = yield* judging(lowered, test, part, { fails: FAILS, holds: HOLDS });
+    if (known.includes(HOLDS) || isFirst) raise(states, column, known, isFirst);
+    else if (known.includes(FAILS)) raise(states, column, known, isFirst);
   }
   // Without any text there is the empty one, so that "" finds what has none.
-  const answers = [test(""), false, true].map((holds) => Number(holds !== term.negated));
-  return states.map((state) => answers[state]);
+  const answers = [test(""), false, true].map((holds) => Number(holds !== negated));
+  for (let row = 0; row < states.length; row += 1) states[row] = answers[states[row]];
+  return states;
 }
 
 function reachesOver(tests) {
@@ -44,17 +62,6 @@ function reachesOver(tests) {
     const { overLines, toEnds } = reach(test.pattern);
     return overLines || toEnds;
   });
-}
-
-function* statesOf(lowered, test, clock) {
-  const states = new Uint8Array(lowered.length);
-  for (let code = 0; code < lowered.length; code += 1) {
-    const text = lowered[code];
-    if (typeof text !== "string") states[code] = text.some(test) ? HOLDS : FAILS;
-    else if (text) states[code] = test(text) ? HOLDS : FAILS;
-    if ((code & LOOK) === LOOK) yield* rest(clock);
-  }
-  return states;
 }
 
 /** Let rows have the state of their codes where it says more than what they have. */
@@ -77,20 +84,14 @@ function raiseOne(states, row, state, isFirst) {
   if (isFirst ? states[row] === BLANK : state > states[row]) states[row] = state;
 }
 
-function* ofJoined(table, test, negated, searchedTexts, clock) {
+function* ofJoined(table, test, negated) {
   const verdict = new Uint8Array(table.size);
+  const textsOfRow = joining(table);
   for (let row = 0; row < table.size; row += 1) {
     if (table.alive[row]) {
-      const text = searchedTexts(table, row).join("\n").toLowerCase();
-      verdict[row] = Number(test(text) !== negated);
+      verdict[row] = Number(test(textsOfRow(row).join("\n").toLowerCase()) !== negated);
     }
-    if ((row & LOOK) === LOOK) yield* rest(clock);
+    if ((row & LOOK) === LOOK) yield;
   }
   return verdict;
-}
-
-function* rest(clock) {
-  if (performance.now() < clock.until) return;
-  yield;
-  clock.until = performance.now() + STEP;
 }

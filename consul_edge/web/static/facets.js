@@ -52,7 +52,7 @@ function countOne(table, column, fails, own) {
     const { codes } = joint;
     for (let row = 0; row < table.size; row += 1) if (!(fails[row] & ~own)) byCode[codes[row]] += 1;
   }
-  return byText(ordered(joint, texts), byCode);
+  return byText(countable(joint, texts), byCode);
 }
 
 function byText({ all, places }, byCode) {
@@ -66,7 +66,7 @@ function byText({ all, places }, byCode) {
 }
 
 /** Give all texts of a column in natural order, and for each code the places of its own. */
-function ordered(column, texts) {
+export function countable(column, texts) {
   const kept = column.facet;
   if (kept?.values === column.values && kept.places.length === column.values.length) return kept;
   const lists = column.values.map((value) => [...new Set(texts(value))]);

@@ -6,7 +6,7 @@
  * or counted by, and made anew when a part of it has changed.
  */
 
-import { codeOf, decodeColumn } from "./column.js";
+import { codeOf, decodeColumn, valueOf } from "./column.js";
 import { textsOf } from "./schema.js";
 
 const NOTHING = decodeColumn({ values: [null], codes: [] }, 0);
@@ -27,6 +27,20 @@ export function partsOf(table, sources) {
       return { column, texts: source.pairs ? pairTexts(table, key) : source.texts };
     });
   });
+}
+
+/** Make the function that gives all texts of a row, as the server joins them. */
+export function joining(table) {
+  const parts = partsOf(table, table.schema.searched);
+  return (row) => {
+    const found = [];
+    for (const { column, texts } of parts) {
+      const value = valueOf(column, row);
+      if (typeof value === "string" && texts === textsOf) value && found.push(value);
+      else if (value !== null) found.push(...texts(value));
+    }
+    return found;
+  };
 }
 
 /** Give one column, and how its values are read, for what a schema's column is made of. */

@@ -7,13 +7,27 @@
  * are in another order, so that both sort alike.
  */
 
-const DIGITS = /0*([0-9]+)/g;
+const ZERO = 48;
+const NINE = 57;
+const LENGTHS = Array.from({ length: 100 }, (_, length) => String(length).padStart(5, "0"));
 const OUT_OF_ORDER = /[\uD800-\uFFFF]/;
 const UNITS = /[\uD800-\uFFFF]/g;
 
 /** Make the key of a text: `naturalKey("Web02")` is `"web000012\0Web02"`. */
 export function naturalKey(text) {
-  return `${text.toLowerCase().replace(DIGITS, counted)}\0${text}`;
+  const lowered = text.toLowerCase();
+  let key = "";
+  let from = 0;
+  for (let at = 0; at < lowered.length; at += 1) {
+    if (!isDigit(lowered, at)) continue;
+    key += lowered.slice(from, at);
+    while (lowered.charCodeAt(at) === ZERO && isDigit(lowered, at + 1)) at += 1;
+    from = at;
+    while (isDigit(lowered, at + 1)) at += 1;
+    const length = at + 1 - from;
+    key += LENGTHS[length] ?? String(length).padStart(5, "0");
+  }
+  return `${key}${lowered.slice(from)}\0${text}`;
 }
 
 /** Make a key whose order under `<` is that of the other one by code points. */
@@ -28,8 +42,9 @@ export function sortNaturally(texts) {
   return [...byKey.keys()].sort().map((key) => byKey.get(key));
 }
 
-function counted(_run, digits) {
-  return String(digits.length).padStart(5, "0") + digits;
+function isDigit(text, at) {
+  const code = text.charCodeAt(at);
+  return code >= ZERO && code <= NINE;
 }
 
 function moved(unit) {

@@ -1,31 +1,176 @@
-"""The page at ``/``."""
+"""
+The page: services at ``/``, nodes at ``/nodes``; the first rows are in its HTML.
 
-from typing import Any
+Rule 1: it is whole without a script: rows, links that sort, filter and turn pages, one row's
+details.  Scripts make it faster to use, and show nothing that the API does not give.
+Rule 2: it always comes.  What cannot be gathered in ``PATIENCE`` is not waited for; if there is
+nothing to show, it says so, why, and how each server is.
+Rule 3: nothing in it runs but our own modules, and no text in it is taken for markup.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, Final
 
 import aiohttp_jinja2
-from aiohttp import web
+import msgspec
+from aiohttp import hdrs, web
+from markupsafe import Markup
 
 from consul_edge import __version__
-from consul_edge.web.keys import SETTINGS, UPSTREAM
+from consul_edge.core.errors import EdgeError
+from consul_edge.enrich.problems import problems_of_nodes, problems_of_services
+from consul_edge.enrich.table import Table, page_of
+from consul_edge.enrich.view import View
+from consul_edge.enrich.views import Standing, State
+from consul_edge.web.api_answer import CACHE_CONTROL, VARY, provenance
+from consul_edge.web.assets import ASSETS
+from consul_edge.web.keys import SETTINGS, UPSTREAM, VIEWS
+from consul_edge.web.page_address import MOST_ROWS, ROWS, Address, read_address
+from consul_edge.web.page_columns import LAYOUTS, NODES_LAYOUT, SERVICES_LAYOUT, Layout
+from consul_edge.web.page_data import page_data
+from consul_edge.web.page_row import row_of, sought
+from consul_edge.web.page_summary import MOST_VALUES, facet_of, hit_ratio, servers_of, strip_of
+from consul_edge.web.words import Speech, negotiated
 
-SECURITY_HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self' data:;"
-    " base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+PATIENCE: Final = 3.0
+"""Seconds that a page waits for a cluster that nobody has looked at yet."""
+
+SECURITY_HEADERS: Final = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self';"
+    " img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'self';"
+    " frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": ", ".join(
+        f"{feature}=()"
+        for feature in ("camera", "geolocation", "microphone", "payment", "usb", "browsing-topics")
+    ),
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
 
+TEMPLATE: Final = "page.html"
 
-async def index(request: web.Request) -> web.Response:
-    """Say what is running, over which servers, and where to look."""
-    upstream = request.app[UPSTREAM]
-    context: dict[str, Any] = {
-        "version": __version__,
-        "servers": list(upstream.servers),
-        "active": upstream.servers.active,
-        "local_agent": upstream.local_agent,
-        "ui": request.app[SETTINGS].ui_proxy,
-    }
-    response = aiohttp_jinja2.render_template("index.html", request, context)
+
+async def services(request: web.Request) -> web.StreamResponse:
+    """Show the instances."""
+    return await _page(request, SERVICES_LAYOUT)
+
+
+async def nodes(request: web.Request) -> web.StreamResponse:
+    """Show the nodes."""
+    return await _page(request, NODES_LAYOUT)
+
+
+async def _page(request: web.Request, layout: Layout) -> web.StreamResponse:
+    address = read_address(request.query.items(), layout)
+    language = address.own.lang or negotiated(request.headers.get(hdrs.ACCEPT_LANGUAGE, ""))
+    token = request.app[UPSTREAM].credentials.token_in(request.headers.items())
+    views = request.app[VIEWS]
+    view: View | None = None
+    error: EdgeError | None = None
+    try:
+        async with asyncio.timeout(PATIENCE):
+            view = await views.view(token)
+    except EdgeError as failure:
+        error = failure
+    except TimeoutError:
+        pass  # it is still being gathered, and the page says so
+    standing = views.standing(token) if view is not None else None
+    context = _surroundings(request, address, Speech(language), standing, error)
+    # Sorting a hundred thousand rows, or writing two thousand, is nothing for the event loop.
+    text = await asyncio.to_thread(_rendered, request, context, view, address)
+    status = 400 if address.problems else 200
+    if error is not None:
+        status = error.status
+    response = web.Response(status=status, text=text, content_type="text/html")
     response.headers.update(SECURITY_HEADERS)
+    response.headers[hdrs.CACHE_CONTROL] = CACHE_CONTROL
+    response.headers[hdrs.VARY] = f"{VARY}, Accept-Language"
+    response.headers[hdrs.CONTENT_LANGUAGE] = language
+    if standing is not None:
+        response.headers.update(provenance(standing))
+    response.enable_compression()
     return response
+
+
+def _surroundings(
+    request: web.Request,
+    address: Address,
+    speech: Speech,
+    standing: Standing | None,
+    error: EdgeError | None,
+) -> dict[str, Any]:
+    """Give what the page tells whoever looks, rows or none."""
+    upstream = request.app[UPSTREAM]
+    layout = address.layout
+    ui = request.app[SETTINGS].ui_proxy
+    return {
+        "t": speech,
+        "address": address,
+        "layout": layout,
+        "layouts": LAYOUTS,
+        "asset": request.app[ASSETS].path,
+        "version": __version__,
+        "servers": servers_of(upstream.servers),
+        "active": upstream.servers.active.name,
+        "local_agent": upstream.local_agent.name,
+        "ui": ui,
+        "ratio": hit_ratio(),
+        "standing": standing,
+        "is_stale": standing is not None and standing.state is State.STALE,
+        "error": error,
+        "data": _script_safe(page_data(layout, speech, standing, ui=ui)),
+    }
+
+
+def _rendered(
+    request: web.Request, context: dict[str, Any], view: View | None, address: Address
+) -> str:
+    if view is not None:
+        context |= _contents(view, address)
+    return aiohttp_jinja2.render_string(TEMPLATE, request, {"strip": None, "rows": ()} | context)
+
+
+def _contents(view: View, address: Address) -> dict[str, Any]:
+    """Give the rows and what is counted of them."""
+    layout = address.layout
+    table: Table[Any] = view.services if layout is SERVICES_LAYOUT else view.nodes
+    problems_of = problems_of_services if layout is SERVICES_LAYOUT else problems_of_nodes
+    told = problems_of(view.snapshot)
+    chosen = table.sort(table.select(address.listing.terms), address.keys)
+    most = MOST_ROWS if address.own.is_all else ROWS
+    pages = max(1, -(-len(chosen) // most))
+    number = min(address.number, pages)
+    make = partial(row_of, address)
+    return {
+        "strip": strip_of(table, layout),
+        "total": len(chosen),
+        "first": (number - 1) * most + 1,
+        "page": number,
+        "pages": pages,
+        "most": most,
+        "most_rows": MOST_ROWS,
+        "rows": [make(table.rows[place]) for place in page_of(chosen, number, most)],
+        "facets": _facets(table, address),
+        "open": sought(table, address),
+        "troubles": told["problems"],
+        "troubles_left_out": told["problems_left_out"],
+        "most_values": MOST_VALUES,
+    }
+
+
+def _facets(table: Table[Any], address: Address) -> list[tuple[str, Sequence[Any]]]:
+    columns = address.layout.schema.columns
+    return [
+        (name, facet_of(table, address.listing.terms, columns[name]))
+        for name in address.layout.facets
+    ]
+
+
+def _script_safe(told: Any) -> Markup:
+    """Write JSON that may stand in a ``script`` element: no markup can begin in it."""
+    text = msgspec.json.encode(told).decode()
+    return Markup(text.replace("<", "\\u003c"))  # noqa: S704 - nothing in it is markup any more

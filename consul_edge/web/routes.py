@@ -12,6 +12,7 @@ from prometheus_async.aio.web import server_stats
 from consul_edge.web import api_documents, health, monitoring, pages
 from consul_edge.web.admin import Admin
 from consul_edge.web.api import nowhere
+from consul_edge.web.assets import ASSETS, Assets
 from consul_edge.web.enriched import Enriched
 from consul_edge.web.proxy import Proxy
 
@@ -20,7 +21,8 @@ HERE = Path(__file__).parent
 READS = (hdrs.METH_GET, hdrs.METH_HEAD)
 
 OWN = {
-    "/": pages.index,
+    "/": pages.services,
+    "/nodes": pages.nodes,
     "/metrics": server_stats,
     "/-/healthy": health.healthy,
     "/healthz": health.healthy,
@@ -61,6 +63,8 @@ CATEGORIZE = "/api/v1/categorize"
 
 EVENTS = "/api/v1/events"
 
+STATIC = ("/static/{edition:[0-9a-f]{16}}/{name}", "/static/{name}")
+
 
 def add_routes(app: web.Application, proxy: Proxy, admin: Admin, enriched: Enriched) -> None:
     """Attach the edge's own routes, and the proxy to everything else."""
@@ -70,7 +74,9 @@ def add_routes(app: web.Application, proxy: Proxy, admin: Admin, enriched: Enric
     for path, call in ADMIN.items():
         app.router.add_route("*", path, partial(call, admin))
     add_api(app, enriched)
-    app.router.add_static("/static", HERE / "static")
+    assets = app[ASSETS] = Assets(HERE / "static")
+    for path in STATIC:
+        _add_read(app, path, assets.give)
     # Consul's API is matched first by its prefix; what is left is the proxy's to refuse.
     app.router.add_route("*", "/v1/{rest:.*}", proxy.handle)
     app.router.add_route("*", "/{rest:.*}", proxy.handle)

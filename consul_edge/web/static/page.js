@@ -1,0 +1,3 @@
+/*
+ * The page put together (to come).
+ */

@@ -77,7 +77,9 @@ class ConsulServer(Launched):
         if self.process is None or not self.process.alive:
             raise AssertionError(f"{self!r} ended:\n{self.process and self.process.tail()}")
         leader = self.request("GET", "/v1/status/leader").json()
-        node = (self.get(f"/v1/catalog/node/{self.name}") or {}).get("Node", {})
+        told = self.request("GET", f"/v1/catalog/node/{self.name}")
+        # A master token is made by the leader, a moment after it became one.
+        node = ((told.json() or {}) if told.status == 200 else {}).get("Node", {})
         roots = self.request("GET", "/v1/connect/ca/roots") if leader else None
         # The leader registers a node by its address; the rest is the agent's own word.
         return bool(leader and node.get("TaggedAddresses") and roots)

@@ -143,6 +143,9 @@ def test_processes_of_a_killed_test_run_die_with_it(tmp_path: Path) -> None:
         "from tests.processes import Process\n"
         "log = pathlib.Path(os.environ['LOG'])\n"
         "child = Process('child', ['sleep', '1000'], log)\n"
+        "command = pathlib.Path(f'/proc/{child.pid}/cmdline')\n"
+        "while not command.read_bytes().startswith(b'sleep'):\n"
+        "    pass  # until then it has not said yet that it wants to die with its parent\n"
         "print(child.pid, flush=True)\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )

@@ -228,7 +228,7 @@ def test_token_is_wrong_the_edge_says_so(running: EdgeProcess, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (("flush", "nodes"), "answered 404: there is no cache 'nodes': expected one of proxy"),
+        (("flush", "none"), "answered 404: there is no cache 'none': expected one of proxy"),
         (("flush", "proxy", "--key", "v1/kv"), "answered 400: key: 'v1/kv': expected a request"),
         (("flush", "proxy", "--key", ""), "answered 400: key: '': expected a request target"),
         (("info", "proxy/../x"), "answered 404: there is no cache 'proxy/../x'"),

@@ -57,9 +57,9 @@ export function setValue(column, row, value) {
     if (code === column.blank) column.sparse.delete(row);
     else column.sparse.set(row, code);
   } else {
-    const narrowest = kindFor(column.values.length);
-    if (row >= column.codes.length || column.codes.BYTES_PER_ELEMENT < narrowest.BYTES_PER_ELEMENT) {
-      const room = row < column.codes.length ? column.codes.length : Math.ceil(row * ROOM) + 16;
+    const { length, BYTES_PER_ELEMENT: bytes } = column.codes;
+    if (row >= length || bytes < kindFor(column.values.length).BYTES_PER_ELEMENT) {
+      const room = row < length ? length : Math.ceil(row * ROOM) + 16;
       const wider = narrow(column.values.length, room);
       wider.set(column.codes);
       column.codes = wider;

@@ -67,7 +67,8 @@ function slotOf({ columns, slots }, codes) {
   let slot = hash(codes) & mask;
   for (; slots[slot] !== FREE; slot = (slot + 1) & mask) {
     const row = slots[slot];
-    if (row !== GONE && columns.every((column, place) => codeOf(column, row) === codes[place])) break;
+    if (row === GONE) continue;
+    if (columns.every((column, place) => codeOf(column, row) === codes[place])) break;
   }
   return slot;
 }

@@ -14,7 +14,8 @@ const BLOCK = 8192;
 export function* lowering(column, texts) {
   let found = column.lowered.get(texts);
   if (!found) {
-    const isList = column.values.length < MANY || column.values.some((one) => texts(one).length > 1);
+    const { values } = column;
+    const isList = values.length < MANY || values.some((one) => texts(one).length > 1);
     found = { size: 0, list: isList ? [] : null, blocks: [] };
     column.lowered.set(texts, found);
   }

@@ -28,7 +28,8 @@ export function* ranking(column, { kind, order }, texts) {
     if (code % RUN === RUN - 1) yield;
   }
   const added = yield* sorting(fresh, (code) => keys[code - first]);
-  const sorted = kept ? merged(kept.sorted, added, keys, first, (code) => keyOf(values[code])) : added;
+  const oldKey = (code) => keyOf(values[code]);
+  const sorted = kept ? merged(kept.sorted, added, keys, first, oldKey) : added;
   kept = { sorted, ranks: placed(values, sorted), blank: sorted.length, size: first + keys.length };
   if (!column.ranked.has(texts)) column.ranked.set(texts, new Map());
   column.ranked.get(texts).set(name, kept);
@@ -56,7 +57,8 @@ function* sorting(codes, keyOf) {
   while (runs.length > 1) {
     const longer = [];
     for (let place = 0; place < runs.length; place += 2) {
-      longer.push(place + 1 < runs.length ? mergedRuns(runs[place], runs[place + 1], keyOf) : runs[place]);
+      const [one, other] = [runs[place], runs[place + 1]];
+      longer.push(other ? mergedRuns(one, other, keyOf) : one);
       yield;
     }
     runs = longer;

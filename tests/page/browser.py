@@ -1,0 +1,85 @@
+"""
+A real Chromium, and pages of it that must not complain.
+
+Rule 1: a page that says an error, throws one, or breaks its security policy fails its test.
+Rule 2: a module of the page is tried alone on a blank page: the page's own headers, none of its
+scripts.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+from playwright.async_api import Browser, BrowserContext, Page, Route, async_playwright
+
+from consul_edge.web.pages import SECURITY_HEADERS
+from tests.peers import require
+
+SIZE: Final = (1280, 800)
+
+BLANK: Final = (
+    "<!doctype html><html lang=en><meta charset=utf-8><title>blank</title>"
+    "<link rel=icon href=data:,><main><div id=place></div></main>"
+)
+
+_TELL_VIOLATIONS: Final = """
+addEventListener("securitypolicyviolation", (event) => {
+  console.error(`policy broken: ${event.violatedDirective} ${event.blockedURI} ${event.sample}`);
+});
+"""
+
+
+@asynccontextmanager
+async def chromium(*flags: str) -> AsyncIterator[Browser]:
+    """Run the browser, headless, with more *flags* of its own."""
+    program = require("chromium")
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path=program, args=["--enable-precise-memory-info", *flags]
+        )
+        try:
+            yield browser
+        finally:
+            await browser.close()
+
+
+@asynccontextmanager
+async def watched(browser: Browser, **options: Any) -> AsyncIterator[Page]:
+    """
+    Open a page of its own context, and raise what it complained of at the end.
+
+    Args:
+        browser: Where to.
+
+        options: Of the context: ``locale``, ``viewport``, ``color_scheme`` and the like.
+    """
+    width, height = SIZE
+    options = {"viewport": {"width": width, "height": height}, "locale": "en-US"} | options
+    context: BrowserContext = await browser.new_context(**options)
+    complaints: list[str] = []
+    try:
+        await context.add_init_script(_TELL_VIOLATIONS)
+        page = await context.new_page()
+        page.on(
+            "console",
+            lambda said: complaints.append(said.text) if said.type == "error" else None,
+        )
+        page.on("pageerror", lambda error: complaints.append(f"uncaught: {error}"))
+        yield page
+    finally:
+        await context.close()
+    assert not complaints, f"the page complained: {complaints}"
+
+
+async def go_blank(page: Page, base: str, height: int = 640) -> None:
+    """Go to an empty page of an edge; ``#place`` is an element of so many pixels."""
+
+    async def give(route: Route) -> None:
+        headers = {**SECURITY_HEADERS, "Content-Type": "text/html"}
+        await route.fulfill(status=200, headers=headers, body=BLANK)
+
+    await page.route(f"{base}/blank", give)
+    await page.goto(f"{base}/blank")
+    await page.evaluate(
+        "(height) => { document.getElementById('place').style.height = `${height}px` }", height
+    )

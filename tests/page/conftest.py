@@ -1,0 +1,55 @@
+"""One browser and its edges for all tests of the page, a page of its own for each."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, Page
+
+from tests.page.browser import chromium, go_blank, watched
+from tests.page.houses import Home, Homes
+
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run all tests of this folder in one loop, which is the browser's."""
+    for item in items:
+        if HERE in item.path.parents and pytest_asyncio.is_async_test(item):
+            item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
+
+
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
+async def browser() -> AsyncIterator[Browser]:
+    """Give the browser."""
+    async with chromium() as found:
+        yield found
+
+
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
+async def homes() -> AsyncIterator[Homes]:
+    """Give edges over stand-ins by their number of services; they are kept."""
+    found = Homes()
+    yield found
+    await found.close()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def home155(homes: Homes) -> Home:
+    """Give an edge over 155 services."""
+    return await homes.of(155)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def page(browser: Browser) -> AsyncIterator[Page]:
+    """Give a page of 1280 x 800, which fails the test if it complains."""
+    async with watched(browser) as found:
+        yield found
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def blank(page: Page, home155: Home) -> Page:
+    """Give a page with nothing in it, to import modules on."""
+    await go_blank(page, home155.base)
+    return page

@@ -61,8 +61,8 @@ class Tools:
     refresh_interval: float
     """Seconds that lie between the rounds of a table-wide watch at least."""
 
-    choose: Callable[[], Server | None]
-    """Gives the server for a new watch, if one has room."""
+    choose: Callable[[Server | None], Server | None]
+    """Gives the server for a watch, if one has room; the one given only if there is no other."""
 
     may_fill: AbstractAsyncContextManager[None]
     """How many may fill at once: when servers come back, all watches want to."""
@@ -97,11 +97,13 @@ class Watch:
             interval=tools.refresh_interval / (1 if table_wide else SHARE),
         )
         self._failures = 0
+        self._failed_at: Server | None = None
+        """Where it failed last: a server that refuses has few polls, and would be chosen again."""
 
     async def run(self) -> None:
         """Watch; return when it is not worth it, cannot be done, or there is no room."""
         while self._tools.goes_on(self._line):
-            server = self._tools.choose()
+            server = self._tools.choose(self._failed_at)
             if server is None:
                 if self._rotation.servers.well():
                     return
@@ -119,6 +121,7 @@ class Watch:
             except EdgeError as error:
                 log.debug("watch failed", endpoint=self._line.key.endpoint.name, error=str(error))
                 _count("failed")
+                self._failed_at = server
                 place.give()
                 await self._pause()
             except Exception:

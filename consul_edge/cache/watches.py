@@ -163,13 +163,13 @@ class Watches:
         """Whether a further watch has a place, or would have one if any server were well."""
         listed = self._rotation.servers.well()
         if listed:
-            return self._choose() is not None
+            return self._choose(None) is not None
         return len(self._tasks) < self.limit
 
-    def _choose(self) -> Server | None:
-        """Give the server with the fewest polls that has room for one more."""
+    def _choose(self, last: Server | None) -> Server | None:
+        """Give the server with the fewest polls that has room for one more, *last* as the last."""
         able = [one for one in self._rotation.servers.well() if one.slots.has_room(poll=True)]
-        return min(able, key=lambda server: server.slots.polls, default=None)
+        return min(able, key=lambda server: (server is last, server.slots.polls), default=None)
 
     def _goes_on(self, line: Line) -> bool:
         """Tell, at the end of a round, whether there will be another one."""

@@ -185,6 +185,21 @@ def test_server_falls_silent_the_watch_goes_on_at_another() -> None:
     play(scene, "ab")
 
 
+def test_server_refuses_what_it_is_asked_the_watch_goes_on_at_another() -> None:
+    """Its heartbeat is well and nothing hangs on it, so by its polls it would be chosen again."""
+
+    async def scene(edge: Edge) -> None:
+        edge.consul.say(WEB, b"[1]", 5)
+        line = await edge.watched(WEB)
+        edge.consul.say(WEB, b"it broke", 0, 500, server="a")
+        edge.consul.say(WEB, b"[2]", 6)
+        await until(lambda: body_of(line) == b"[2]", within=10.0)
+        await until(lambda: slots_of(edge, 1).polls == 1)
+        assert slots_of(edge, 0).polls == 0
+
+    play(scene, "ab")
+
+
 def test_server_falls_silent_the_entry_is_not_live_for_longer_than_three_seconds() -> None:
     """Its age is the time since the server was heard last, and goes on growing."""
 

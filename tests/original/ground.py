@@ -42,6 +42,9 @@ ADDRESSES: Final = {"n1": "10.0.0.1", "n2": "10.0.0.2", "n3": "10.0.0.3"}
 
 HEARTBEAT: Final = "/v1/status/leader"
 
+TOLD_WITHIN: Final = 8.0
+"""Seconds; less than those after which the edge looks at everything, told or not."""
+
 Row = Mapping[str, Any]
 
 
@@ -146,7 +149,7 @@ class Ground:
     async def other(self, target: str, holds: Callable[[Any], object]) -> Any:
         """Read as a client that waits does, until the document fulfils a condition."""
         sign = "&" if "?" in target else "?"
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(TOLD_WITHIN):
             found = await self.json(target)
             while not holds(found):
                 found = await self.json(f"{target}{sign}index={found['index']}&wait=10s")
@@ -195,10 +198,10 @@ def told(rows: Mapping[str, Row], field: str) -> dict[str, Any]:
     return {name: row[field] for name, row in rows.items()}
 
 
-async def comes_true(look: Callable[[], Awaitable[bool]], what: str) -> None:
+async def comes_true(look: Callable[[], Awaitable[bool]], what: str, within: float = 30.0) -> None:
     """Ask until the answer is what is waited for."""
 
     def again() -> bool | Awaitable[bool]:
         return look()
 
-    await eventually(again, what)
+    await eventually(again, what, within)

@@ -16,6 +16,7 @@ from tests.original.ground import (
     NODES,
     RULES_KEY,
     SERVICES,
+    TOLD_WITHIN,
     Ground,
     asked,
     comes_true,
@@ -44,7 +45,7 @@ class TestMembership:
     async def test_one_node_comes_for_another_who_waits_is_told(self) -> None:
         """Three before and three after, and yet others; within a second (test_gathering)."""
         async with ground() as one:
-            assert set(await one.nodes()) == {"n1", "n2", "n3"}
+            await one.until_state(NODES, "live")
             leave(one.state, "n3")
             enter(one.state, "n4", "10.0.0.4")
             found = await one.other(NODES, lambda found: found["data"][-1]["node"] == "n4")
@@ -54,6 +55,7 @@ class TestMembership:
     async def test_one_instance_comes_for_another_who_waits_is_told(self) -> None:
         """The same of services, of which the original compared nothing at all."""
         async with ground() as one:
+            await one.until_state(SERVICES, "live")
             before = await one.ids(f"{SERVICES}?Service=node_exporter")
             one.state.catalog.deregister("n1", "node@n1")
             put(one.state, "n1", "another@n1", "node_exporter")
@@ -155,7 +157,7 @@ class TestRules:
     async def test_rule_is_edited_in_kv_rows_show_it(self, target: str) -> None:
         """Without a restart, a flush or a call to reload (and within a second: test_views)."""
         async with ground() as one:
-            await one.json(target)
+            await one.until_state(target, "live")
             one.state.keys.put(RULES_KEY, rules_document("mine"))
 
             def is_decided(found: object) -> bool:
@@ -170,7 +172,7 @@ class TestRules:
     async def test_rule_is_written_through_the_edge_rows_show_it(self) -> None:
         """As the original's own editor does, whose Consul is the edge."""
         async with ground() as one:
-            await one.json(SERVICES)
+            await one.until_state(SERVICES, "live")
             path = f"/v1/kv/{RULES_KEY}"
             answer = await one.house.ask("PUT", path, body=rules_document("mine"))
             assert answer.status == 200
@@ -183,6 +185,7 @@ class TestRules:
         async with ground() as one:
             one.state.keys.put(RULES_KEY, rules_document("mine"))
             assert await one.ids(f"{SERVICES}?category=mine") == ["node@n1"]
+            await one.until_state(SERVICES, "live")
             one.state.keys.delete(RULES_KEY)
             target = f"{SERVICES}?category=system-exporters"
             await one.other(target, lambda found: found["total"])
@@ -194,6 +197,7 @@ class TestRules:
         file.write_bytes(rules_document("mine"))
         async with ground(RULES__FILE=str(file)) as one:
             assert await one.ids(f"{SERVICES}?category=mine") == ["node@n1"]
+            await one.until_state(SERVICES, "live")
             file.write_bytes(rules_document("other"))
             os.utime(file, (1e9, 1e9))
             target = f"{SERVICES}?category=other"
@@ -201,4 +205,4 @@ class TestRules:
             async def shows() -> bool:
                 return await one.ids(target) == ["node@n1"]
 
-            await comes_true(shows, "the edit in the rows")
+            await comes_true(shows, "the edit in the rows", TOLD_WITHIN)

@@ -128,7 +128,7 @@ NODES_LAYOUT: Final = Layout(
     ),
     keys=(Key(NODES.columns["status"]), Key(NODES.columns["critical"], descending=True)),
     facets=("status", "type", "site", "dc"),
-    health=(("dead", "critical"), ("unknown", "warning"), ("alive", "passing")),
+    health=(("dead", "critical"), ("unknown", "unknown"), ("alive", "passing")),
     group="site",
 )
 

@@ -9,7 +9,6 @@ Rule 3: nothing in it runs but our own modules, and no text in it is taken for m
 """
 
 import asyncio
-from collections.abc import Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -31,7 +30,14 @@ from consul_edge.web.page_address import MOST_ROWS, ROWS, Address, read_address
 from consul_edge.web.page_columns import LAYOUTS, NODES_LAYOUT, SERVICES_LAYOUT, Layout
 from consul_edge.web.page_data import page_data
 from consul_edge.web.page_row import row_of, sought
-from consul_edge.web.page_summary import MOST_VALUES, facet_of, hit_ratio, servers_of, strip_of
+from consul_edge.web.page_summary import (
+    MOST_VALUES,
+    Value,
+    facet_of,
+    hit_ratio,
+    servers_of,
+    strip_of,
+)
 from consul_edge.web.words import Speech, negotiated
 
 PATIENCE: Final = 3.0
@@ -82,10 +88,9 @@ async def _page(request: web.Request, layout: Layout) -> web.StreamResponse:
     context = _surroundings(request, address, Speech(language), standing, error)
     # Sorting a hundred thousand rows, or writing two thousand, is nothing for the event loop.
     text = await asyncio.to_thread(_rendered, request, context, view, address)
-    status = 400 if address.problems else 200
-    if error is not None:
-        status = error.status
-    response = web.Response(status=status, text=text, content_type="text/html")
+    response = web.Response(
+        status=error.status if error else 200, text=text, content_type="text/html"
+    )
     response.headers.update(SECURITY_HEADERS)
     response.headers[hdrs.CACHE_CONTROL] = CACHE_CONTROL
     response.headers[hdrs.VARY] = f"{VARY}, Accept-Language"
@@ -145,6 +150,7 @@ def _contents(view: View, address: Address) -> dict[str, Any]:
     pages = max(1, -(-len(chosen) // most))
     number = min(address.number, pages)
     make = partial(row_of, address)
+    facets = _facets(table, address)
     return {
         "strip": strip_of(table, layout),
         "total": len(chosen),
@@ -154,7 +160,10 @@ def _contents(view: View, address: Address) -> dict[str, Any]:
         "most": most,
         "most_rows": MOST_ROWS,
         "rows": [make(table.rows[place]) for place in page_of(chosen, number, most)],
-        "facets": _facets(table, address),
+        "facets": facets,
+        "labels": {
+            (name, value.value): value.label for name, values in facets for value in values
+        },
         "open": sought(table, address),
         "troubles": told["problems"],
         "troubles_left_out": told["problems_left_out"],
@@ -162,7 +171,7 @@ def _contents(view: View, address: Address) -> dict[str, Any]:
     }
 
 
-def _facets(table: Table[Any], address: Address) -> list[tuple[str, Sequence[Any]]]:
+def _facets(table: Table[Any], address: Address) -> list[tuple[str, list[Value]]]:
     columns = address.layout.schema.columns
     return [
         (name, facet_of(table, address.listing.terms, columns[name]))

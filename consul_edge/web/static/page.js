@@ -1,3 +1,154 @@
 /*
- * The page put together (to come).
+ * The page put together: the address decides what is shown, the table what there is.
+ *
+ * Rule 1: `update` shows a state over a table, and is all that ever does; whoever changes one of
+ * the two calls it.
+ * Rule 2: what was chosen is kept by keys, and looked up in the table as it is then: a table may
+ * have taken the place of another while somebody was choosing.
+ * Rule 3: until rows have come, the server's own stay.
  */
+
+import { ask } from "./ask.js";
+import { createFilters } from "./chips.js";
+import { cellText } from "./cells.js";
+import { termsOf } from "./counts.js";
+import { say } from "./dom.js";
+import { createDrawer } from "./drawer.js";
+import { createExport } from "./export.js";
+import { createNotices } from "./notices.js";
+import { columnsOf, createOptions } from "./options.js";
+import { parse } from "./query.js";
+import { createRows } from "./rows.js";
+import { listenForKeys, showKeys } from "./shortcuts.js";
+import { followAddress } from "./state.js";
+import { createSummary } from "./summary.js";
+import { fromColumns } from "./table.js";
+import { number, page, t } from "./words.js";
+
+const SPOKEN_AFTER_MS = 600;
+const RETRY_MS = 5_000;
+
+const byId = (id) => document.getElementById(id);
+
+let table = null;
+let rows = null;
+let order = new Uint32Array(0);
+let goodTerms = [];
+let speaking = 0;
+let retrying = 0;
+
+const address = followAddress(page, (state) => update(state));
+const notices = createNotices(byId("notices"));
+const summary = createSummary({ strip: byId("strip"), address });
+const drawer = createDrawer({ main: byId("main"), address });
+const tools = byId("tools") && createTools();
+
+/** Everything that the tools have; without rows in the HTML there are none. */
+function createTools() {
+  const search = byId("search");
+  const field = search.elements.q;
+  search.addEventListener("submit", (event) => {
+    event.preventDefault();
+    address.change({ q: field.value });
+    byId("rows").focus({ preventScroll: true });
+  });
+  field.addEventListener("input", () => address.change({ q: field.value }, { typing: true }));
+  const source = () => ({ table, terms: termsNow(address.current) });
+  return {
+    field,
+    parts: [
+      createFilters({ menus: byId("facets"), chips: byId("chips"), address, source }),
+      createOptions({ menus: byId("menus"), address }),
+      createExport({ menu: byId("export"), address }),
+      summary.marks,
+    ],
+  };
+}
+
+/** Give the terms of a state; while a search means nothing yet, those of what it meant last. */
+function termsNow(state) {
+  const { terms, problems } = parse(state.q, page.view);
+  if (!problems.length) goodTerms = terms;
+  notices.query(problems[0] ?? null);
+  tools.field.form.classList.toggle("wrong", problems.length > 0);
+  return [...termsOf(state.filters, page.view), ...goodTerms];
+}
+
+function update(state) {
+  if (!table || !tools) return;
+  notices.address(state.problems);
+  order = table.sort(table.select(termsNow(state)), state.sort.length ? state.sort : page.sort);
+  rows.setColumns(columnsOf(state));
+  rows.grid.setSort(state.sort.length ? state.sort : page.sort);
+  rows.grid.setDense(state.dense);
+  rows.setOrder(order);
+  rows.grid.select(state.row ? table.find(state.row) : null);
+  if (document.activeElement !== tools.field) tools.field.value = state.q;
+  for (const part of tools.parts) part.update(state);
+  drawer.update(table, state.row);
+  showCount();
+}
+
+function showCount() {
+  const total = number(table.rows);
+  const text =
+    order.length === table.rows
+      ? t("rows_all", { total })
+      : t("rows_shown", { shown: number(order.length), total });
+  say(byId("count"), text);
+  clearTimeout(speaking);
+  speaking = setTimeout(() => say(byId("spoken"), text), SPOKEN_AFTER_MS);
+}
+
+/** Put rows in the place of those before: a document of the API, with how it stands. */
+function take(told) {
+  table = fromColumns(told, page.view);
+  rows ??= createRows({
+    element: byId("rows"),
+    table: () => table,
+    onOpen: (key) => address.change({ row: key }),
+    onSort: (keys) => address.change({ sort: keys, row: address.current.row }),
+  });
+  summary.hear(told);
+  summary.count(table);
+  notices.troubles(told);
+  update(address.current);
+}
+
+/** Load all rows. */
+export async function load() {
+  try {
+    const told = await ask(`/api/v1/${page.view}?format=columns`);
+    notices.failure(null);
+    // Without tools the server had no rows to show; now there are some.
+    if (!tools) return location.reload();
+    take(told);
+  } catch (error) {
+    notices.failure(error, load);
+    // Who may see nothing will not see more in a moment; a server may come back.
+    clearTimeout(retrying);
+    if (error.status !== 401 && error.status !== 403) retrying = setTimeout(load, RETRY_MS);
+  }
+  return table;
+}
+
+function focusedRow() {
+  const row = rows?.grid.focused;
+  if (row === undefined) return null;
+  return { address: cellText(table, row, "addr"), json: JSON.stringify(table.row(row), null, 2) };
+}
+
+if (tools) {
+  const keys = listenForKeys({
+    search: tools.field,
+    grid: byId("rows"),
+    focused: focusedRow,
+    close() {
+      const wasOpen = drawer.isOpen;
+      if (wasOpen) address.change({ row: null });
+      return wasOpen;
+    },
+  });
+  showKeys(byId("keys"), keys.showHelp);
+}
+load();

@@ -1,0 +1,98 @@
+/*
+ * How things look: columns, dense rows, the theme.  What is remembered is this browser's.
+ *
+ * Rule 1: columns and density are in the address; what was chosen last holds where it says nothing.
+ * Rule 2: the theme is this browser's alone, and set before the first paint (theme.js).
+ */
+
+import { make, remember, remembered } from "./dom.js";
+import { columnName, page, t } from "./words.js";
+
+const COLUMNS = `columns.${page.view}`;
+const NARROW = "(max-width: 720px)";
+const FEW = { services: ["status", "service", "node"], nodes: ["status", "name", "critical", "warning"] };
+const THEMES = ["auto", "light", "dark"];
+
+/** Give the names of the columns to show for a state. */
+export function columnsOf(state) {
+  if (state.columns) return state.columns;
+  const names = page.columns.map((column) => column.name);
+  const kept = (remembered(COLUMNS) ?? "").split(",").filter((name) => names.includes(name));
+  if (kept.length) return names.filter((name) => kept.includes(name));
+  if (matchMedia(NARROW).matches) return FEW[page.view];
+  return page.columns.filter((column) => column.usual).map((column) => column.name);
+}
+
+/** Add the menus beside the page's own. */
+export function createOptions({ menus, address }) {
+  const list = make("ul", { class: "values" });
+  const menu = make(
+    "details",
+    { class: "menu right", name: "menu", id: "view" },
+    make("summary", {}, t("view_options")),
+    list,
+  );
+  menus.append(menu);
+  const boxes = new Map(page.columns.map(({ name }) => [name, box(() => choose())]));
+  const dense = box(() => address.change({ dense: dense.checked }));
+  const usual = make("button", { type: "button", click: () => forget() }, t("usual_columns"));
+
+  function choose() {
+    const chosen = page.columns.map(({ name }) => name).filter((name) => boxes.get(name).checked);
+    if (!chosen.length) return address.change({});
+    remember(COLUMNS, chosen.join(","));
+    address.change({ columns: chosen });
+  }
+
+  function forget() {
+    remember(COLUMNS, null);
+    address.change({ columns: null });
+  }
+
+  list.append(
+    make("li", {}, labelled(dense, t("dense"))),
+    ...themes(),
+    make("li", { class: "hint parting" }, t("columns")),
+    ...page.columns.map(({ name }) => make("li", {}, labelled(boxes.get(name), columnName(name)))),
+    make("li", {}, usual),
+  );
+  return {
+    update(state) {
+      const shown = columnsOf(state);
+      for (const [name, element] of boxes) element.checked = shown.includes(name);
+      dense.checked = state.dense;
+      document.body.classList.toggle("dense", state.dense);
+    },
+  };
+}
+
+function box(changed) {
+  return make("input", { type: "checkbox", change: changed });
+}
+
+function labelled(input, text) {
+  return make("label", {}, input, text);
+}
+
+function themes() {
+  const chosen = remembered("theme") ?? "auto";
+  return [
+    make("li", { class: "hint parting" }, t("theme")),
+    ...THEMES.map((theme) => {
+      const input = make("input", {
+        type: "radio",
+        name: "theme",
+        value: theme,
+        checked: theme === chosen,
+        change: () => setTheme(theme),
+      });
+      return make("li", {}, labelled(input, t(`theme_${theme}`)));
+    }),
+  ];
+}
+
+function setTheme(theme) {
+  remember("theme", theme === "auto" ? null : theme);
+  if (theme === "auto") delete document.documentElement.dataset.theme;
+  else document.documentElement.dataset.theme = theme;
+}

@@ -162,8 +162,12 @@ async def test_all_rules_are_broken_the_last_good_ones_decide() -> None:
         assert await one.ids(f"{SERVICES}?category=mine") == ["node@n1"]
         state.keys.put(RULES_KEY, json.dumps({"rules": "none"}).encode())
         await one.json("/api/v1/admin/cache/rules/flush", BEARER, method="POST")
-        assert await one.ids(f"{SERVICES}?category=mine") == ["node@n1"]
         assert (await one.json(ADMIN_RULES, BEARER))["error"]
+        # Rows that are made after it, too.
+        put(one.state, "n2", "later@n2", "node_exporter")
+        target = f"{SERVICES}?Service=node_exporter"
+        found = await one.other(target, lambda found: found["total"] == 2)
+        assert {row["category"] for row in found["data"]} == {"mine"}
 
 
 def any_in(found: Any, category: str) -> bool:

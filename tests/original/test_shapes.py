@@ -227,7 +227,7 @@ class TestContract:
 
     async def test_no_server_answers_it_is_a_500_with_a_detail(self) -> None:
         """As their clients expect it, with what each server did."""
-        async with ground(CONSUL__TIMEOUT="200ms") as one:
+        async with ground() as one:
             await one.standins[0].refuse()
             answer = await one.get(NODES)
             assert answer.status == 500
@@ -266,7 +266,7 @@ class TestWhatIsShown:
 
     async def test_servers_go_away_the_answer_says_it_is_stale(self) -> None:
         """In the words of a header and of the document."""
-        async with ground(CONSUL__TIMEOUT="200ms") as one:
+        async with ground() as one:
             await one.nodes()
             await one.standins[0].refuse()
             found = await one.until_state(NODES, "stale")

@@ -20,5 +20,6 @@ Shown elsewhere, and not again here: that a cold answer with a hanging leader ta
 that a change of members shows within 1 s and a rule's edit within 1 s are told by a clock that
 does not depend on the machine, in tests/enrich/test_views and tests/enrich/test_gathering; the
 original's table of surprises is decided row by row, with the reasons, in
-tests/enrich/test_default_rules.
+tests/enrich/test_default_rules. How many rules times rows a millisecond are
+decided is measured, not tested: ``make bench ARGS=categorize``.
 """

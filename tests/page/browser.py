@@ -8,9 +8,10 @@ scripts.
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any, Final
 
-from playwright.async_api import Browser, BrowserContext, Page, Route, async_playwright
+from playwright.async_api import Browser, Page, Route, async_playwright
 
 from consul_edge.web.pages import SECURITY_HEADERS
 from tests.peers import require
@@ -43,10 +44,24 @@ async def chromium(*flags: str) -> AsyncIterator[Browser]:
             await browser.close()
 
 
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """A page, and what it has complained of."""
+
+    page: Page
+    complaints: list[str]
+
+    def check(self) -> None:
+        """Fail if there is anything, and forget it."""
+        found = list(self.complaints)
+        self.complaints.clear()
+        assert not found, f"the page complained: {found}"
+
+
 @asynccontextmanager
-async def watched(browser: Browser, **options: Any) -> AsyncIterator[Page]:
+async def opened(browser: Browser, **options: Any) -> AsyncIterator[Watched]:
     """
-    Open a page of its own context, and raise what it complained of at the end.
+    Open a page of its own context, and watch it.
 
     Args:
         browser: Where to.
@@ -55,20 +70,24 @@ async def watched(browser: Browser, **options: Any) -> AsyncIterator[Page]:
     """
     width, height = SIZE
     options = {"viewport": {"width": width, "height": height}, "locale": "en-US"} | options
-    context: BrowserContext = await browser.new_context(**options)
-    complaints: list[str] = []
+    context = await browser.new_context(**options)
     try:
         await context.add_init_script(_TELL_VIOLATIONS)
-        page = await context.new_page()
-        page.on(
-            "console",
-            lambda said: complaints.append(said.text) if said.type == "error" else None,
-        )
-        page.on("pageerror", lambda error: complaints.append(f"uncaught: {error}"))
-        yield page
+        found = Watched(await context.new_page(), [])
+        heard = found.complaints.append
+        found.page.on("console", lambda said: heard(said.text) if said.type == "error" else None)
+        found.page.on("pageerror", lambda error: heard(f"uncaught: {error}"))
+        yield found
     finally:
         await context.close()
-    assert not complaints, f"the page complained: {complaints}"
+
+
+@asynccontextmanager
+async def watched(browser: Browser, **options: Any) -> AsyncIterator[Page]:
+    """Open a page likewise, and raise what it complained of at the end."""
+    async with opened(browser, **options) as found:
+        yield found.page
+    found.check()
 
 
 async def go_blank(page: Page, base: str, height: int = 640) -> None:

@@ -7,7 +7,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page
 
-from tests.page.browser import chromium, go_blank, watched
+from tests.page.browser import Watched, chromium, go_blank, opened, watched
 from tests.page.houses import Home, Homes
 
 HERE = Path(__file__).parent
@@ -48,8 +48,16 @@ async def page(browser: Browser) -> AsyncIterator[Page]:
         yield found
 
 
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
+async def slate(browser: Browser) -> AsyncIterator[Watched]:
+    """Give the page of all tests of single modules: a new one takes longer than such a test."""
+    async with opened(browser) as found:
+        yield found
+
+
 @pytest_asyncio.fixture(loop_scope="session")
-async def blank(page: Page, home155: Home) -> Page:
-    """Give a page with nothing in it, to import modules on."""
-    await go_blank(page, home155.base)
-    return page
+async def blank(slate: Watched, home155: Home) -> AsyncIterator[Page]:
+    """Give a new document with nothing in it, to import modules on; complaints fail the test."""
+    await go_blank(slate.page, home155.base)
+    yield slate.page
+    slate.check()

@@ -1,14 +1,14 @@
 /*
  * Where rows are while one scrolls: arithmetic only.
  *
- * Browsers bound the height of an element (11 million pixels at three device pixels to one, less
- * when zoomed), and one pixel more may make it none.
- * Rule 1: up to 3 million pixels the real height is that of all rows; above, it stays there, and
- * each real pixel stands for several.
+ * Browsers bound the height of an element (33.5 million device pixels, of which a screen of two to
+ * one, zoomed to 500%, has ten for each of ours), and one pixel more may make it none.
+ * Rule 1: up to a bound, which 100,000 rows of 32 pixels keep within, the real height is that of
+ * all rows; above, it stays there, and each real pixel stands for several.
  * Rule 2: the two ends are exact: the first row at the top, the last one at the bottom.
  */
 
-export const MOST_PIXELS = 3_000_000;
+export const MOST_PIXELS = 3_250_000;
 
 /** Measure so many rows in a view of some height. */
 export function extent(rows, rowHeight, view) {

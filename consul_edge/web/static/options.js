@@ -6,6 +6,7 @@
  */
 
 import { make, remember, remembered } from "./dom.js";
+import { emptyState, writeState } from "./state.js";
 import { columnName, page, t } from "./words.js";
 
 const COLUMNS = `columns.${page.view}`;
@@ -62,8 +63,20 @@ export function createOptions({ menus, address }) {
       for (const [name, element] of boxes) element.checked = shown.includes(name);
       dense.checked = state.dense;
       document.body.classList.toggle("dense", state.dense);
+      keepLinks(state);
     },
   };
+}
+
+/** Have the links to the other language and the other table lead on from here. */
+function keepLinks(state) {
+  for (const link of document.querySelectorAll("a.lang")) {
+    link.href = location.pathname + writeState({ ...state, lang: link.hreflang });
+  }
+  const { dense, lang } = state;
+  for (const link of document.querySelectorAll("a[data-view]")) {
+    link.href = link.pathname + writeState({ ...emptyState(), dense, lang });
+  }
 }
 
 function box(changed) {

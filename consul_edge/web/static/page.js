@@ -33,7 +33,6 @@ const byId = (id) => document.getElementById(id);
 let table = null;
 let rows = null;
 let order = new Uint32Array(0);
-let goodTerms = [];
 let speaking = 0;
 let retrying = 0;
 
@@ -65,13 +64,12 @@ function createTools() {
   };
 }
 
-/** Give the terms of a state; while a search means nothing yet, those of what it meant last. */
+/** Give the terms of a state; of a search that means nothing yet, those before the error. */
 function termsNow(state) {
   const { terms, problems } = parse(state.q, page.view);
-  if (!problems.length) goodTerms = terms;
   notices.query(problems[0] ?? null);
   tools.field.form.classList.toggle("wrong", problems.length > 0);
-  return [...termsOf(state.filters, page.view), ...goodTerms];
+  return [...termsOf(state.filters, page.view), ...terms];
 }
 
 function update(state) {

@@ -22,10 +22,10 @@ class Allowance:
         """
         Take *after* in place of the *before* that the caller has; tell whether that was granted.
 
-        Fewer are always granted.
+        What was granted before may not be any more: servers went away.  None always is.
         """
         rest = self._taken - before
-        if after > before and rest + after > self._limit() // 2:
+        if after and rest + after > self._limit() // 2:
             return False
         self._taken = rest + after
         return True

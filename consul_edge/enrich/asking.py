@@ -21,6 +21,7 @@ import msgspec
 from consul_edge.cache.cache import Cache
 from consul_edge.cache.fetching import LARGE_BYTES, TooLarge, Unanswered
 from consul_edge.cache.following import Following
+from consul_edge.core.ask import Unclear
 from consul_edge.core.entry import Entry
 from consul_edge.core.errors import EdgeError, NoServer, Refused, ServerFailed
 from consul_edge.enrich.snapshot import Failure, Kind
@@ -64,9 +65,12 @@ class Asker:
     deadline: float
     """Seconds that one may take without which there is nothing to show."""
 
-    def follow(self, target: str, heard: Callable[[], None]) -> Following:
-        """Have the answer to *target* watched."""
-        return self.cache.follow(target, self.token, heard)
+    def follow(self, target: str, heard: Callable[[], None]) -> Following | None:
+        """Have the answer to *target* watched; None: Consul cannot be asked such a thing."""
+        try:
+            return self.cache.follow(target, self.token, heard)
+        except Unclear:
+            return None
 
     async def ask(self, target: str) -> Entry:
         """
@@ -116,6 +120,9 @@ class Asker:
             raise Unlearnt(Failure(path, kind, str(error)), error) from error
         except EdgeError as error:
             raise Unlearnt(Failure(path, Kind.UNKNOWN, str(error)), error) from error
+        except Unclear:
+            reason = "a name that Consul's API cannot be asked about"
+            raise Unlearnt(Failure(path, Kind.UNKNOWN, reason), EdgeError(reason)) from None
         except TooLarge:
             reason = "the answer is larger than cache.max_entry_bytes"
             raise Unlearnt(Failure(path, Kind.UNKNOWN, reason), EdgeError(reason)) from None

@@ -5,34 +5,33 @@ Rule 1: cold, it costs one call for each service name and a few for the tables; 
 what watches tell: a change asks again for that name alone.
 Rule 2: more names than the allowance of watches has room for are not watched: the tables are, and
 whenever one of their indexes moves, all names are read again.  That is never done twice at once,
-and as seldom as the watches of tables tell news (``watch.refresh_interval``).
+and as seldom as the watches of tables tell news (``watch.refresh_interval``).  Without room even
+for the tables, they are read every ``TABLES_INTERVAL``.
 Rule 3: what fails costs what was asked and nothing else: a name keeps the instances that were
 known, and the nodes that have them are in doubt.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import quote
 
 import structlog
 
-from consul_edge import metrics
 from consul_edge.enrich.allowance import Allowance
-from consul_edge.enrich.asking import Asker, Unlearnt, decoded
+from consul_edge.enrich.asking import Asker
 from consul_edge.enrich.derived import Derived, by_node, named
+from consul_edge.enrich.instances import Instances
 from consul_edge.enrich.natural import natural_key
 from consul_edge.enrich.shapes import (
-    HealthShape,
     MemberShape,
     NodeShape,
     read_checks,
-    read_health,
     read_members,
     read_names,
     read_nodes,
 )
-from consul_edge.enrich.snapshot import Failure, Kind, Snapshot
+from consul_edge.enrich.snapshot import Failure, Snapshot
 from consul_edge.enrich.topic import Topic
 
 log = structlog.get_logger()
@@ -47,8 +46,14 @@ NODE_CHECKS: Final = "/v1/health/state/any?filter=" + quote('ServiceID == ""', s
 MEMBERS_INTERVAL: Final = 10.0
 """Seconds between two readings of the members, of which nothing tells changes."""
 
+TABLES_INTERVAL: Final = 2.0
+"""Seconds between two readings of tables that are not watched."""
+
 TABLES: Final = 3
 """Watches that an identity has whatever its names are."""
+
+SOON: Final = 0.25
+"""Seconds that a change waits for others that were told with it."""
 
 LOGGED: Final = 20
 """Nodes in doubt that are named in the log at once."""
@@ -72,8 +77,8 @@ class Gathering:
 
             news: Called when ``catch_up`` has something to do.
         """
-        self._asker = asker
         self._allowance = allowance
+        self._patience = asker.patience
         self._now = now
         self._news = news
         self._nodes = Topic(NODES, read_nodes, asker, now, news, is_essential=True)
@@ -81,13 +86,16 @@ class Gathering:
         self._checks = Topic(NODE_CHECKS, read_checks, asker, now, news)
         self._members = Topic(MEMBERS, read_members, asker, now, news)
         self._tables: tuple[Topic[Any], ...] = (self._nodes, self._names, self._checks)
-        self._services: dict[str, Topic[tuple[HealthShape, ...] | None]] = {}
-        self._whereabouts: dict[str, frozenset[str]] = {}
-        """Nodes of the names of which nothing else is known."""
+        self._instances = Instances(asker, now, news)
         self._watched = 0
         """Watches that the allowance granted."""
+        self._reading_members: asyncio.Task[None] | None = None
+        self._sweeping_at: Sequence[int] = ()
         self._swept_at: Sequence[int] = ()
-        """The tables' indexes at which all names were read last."""
+        """The tables' indexes at which all names were read last, and are being read."""
+        self._sweep_began_at = self._whole_at = now()
+        """When the last reading of all names began, and the last one that came to its end."""
+        self._is_cold = True
         self._nodes_by_name = Derived[dict[str, NodeShape]](named)
         self._members_by_name = Derived[dict[str, MemberShape]](named)
         self._checks_by_node = Derived(by_node)
@@ -101,23 +109,27 @@ class Gathering:
     @property
     def due_at(self) -> float:
         """When ``catch_up`` has something to do, should no news come before."""
-        return min(
-            topic.due_at for topic in (*self._tables, self._members, *self._services.values())
-        )
+        tables = min(topic.due_at for topic in (*self._tables, self._members))
+        return min(tables, self._instances.due_at)
 
     def proof(self) -> tuple[bool, float]:
         """Tell whether all is proven all the time, and for how long the worst of it is not."""
-        watched = [*self._tables, *(self._services.values() if self.is_watching_names else ())]
-        # Of what was never learnt the snapshot itself tells.
-        proofs = [topic.proof() for topic in watched if topic.value is not None]
         now = self._now()
-        is_due = any(topic.due_at <= now for topic in (*self._tables, *self._services.values()))
-        is_live = not is_due and all(live for live, _ in proofs) and len(proofs) == len(watched)
+        # Of what was never learnt the snapshot itself tells.
+        proofs = [topic.proof() for topic in self._tables if topic.value is not None]
+        is_live = len(proofs) == len(self._tables) and self._instances.is_settled
+        if self.is_watching_names:
+            proofs += self._instances.proofs()
+        elif not is_live or self._indexes != self._swept_at:
+            is_live = False
+            proofs.append((False, now - self._whole_at))
+        is_due = any(topic.due_at <= now for topic in self._tables)
+        is_live = is_live and not is_due and all(live for live, _ in proofs)
         return is_live, max((age for _, age in proofs), default=0.0)
 
     async def catch_up(self) -> Snapshot:
         """
-        Learn whatever is due.
+        Learn whatever is due; what takes longer than others is learnt meanwhile.
 
         Raises:
             EdgeError: When there is nothing to make a snapshot of, or nothing may be seen (any
@@ -125,26 +137,20 @@ class Gathering:
         """
         await self._learn_tables()
         for table in (self._nodes, self._names):
-            failure, error = table.failure, table.error
-            if error is not None and (
-                table.value is None or (failure is not None and failure.is_denial)
-            ):
-                raise error
+            if table.error is not None and table.value is None:
+                raise table.error
         self._choose(sorted(self._names.value or {}, key=natural_key))
-        await self._learn_services()
-        in_doubt = self._find_doubts()
+        await self._learn_instances()
+        nodes = self._nodes_by_name.of(self._nodes.value)
+        in_doubt = self._instances.doubts(nodes)
         self._report(in_doubt)
         return Snapshot(
-            nodes=self._nodes_by_name.of(self._nodes.value),
+            nodes=nodes,
             members=self._members_by_name.of(self._members.value),
             node_checks=self._checks_by_node.of(self._checks.value),
-            services={
-                name: topic.value or ()
-                for name, topic in self._services.items()
-                if topic.value is not None or topic.failure is None
-            },
-            stale=self._failures(known=True),
-            missing=self._failures(known=False),
+            services=self._instances.known(),
+            stale=self._instances.stale(),
+            missing=self._instances.missing(),
             nodes_in_doubt=in_doubt,
             problems=tuple(
                 topic.failure
@@ -155,113 +161,84 @@ class Gathering:
 
     def ask_again(self) -> None:
         """Have everything asked for anew."""
-        for topic in (*self._tables, self._members, *self._services.values()):
+        for topic in (*self._tables, self._members):
             topic.ask_again()
+        self._instances.ask_again()
+        self._is_cold = True
         self._news()
 
     def close(self) -> None:
-        """Follow nothing any more."""
-        for topic in (*self._tables, *self._services.values()):
+        """Follow nothing any more; the watches end with their rounds."""
+        for topic in self._tables:
             topic.unfollow()
+        self._instances.close()
+        if self._reading_members is not None:
+            self._reading_members.cancel()
+
+    def give_back(self) -> None:
+        """Give the watches back that have ended since it was closed."""
         self._allowance.resize(self._watched, 0)
         self._watched = 0
 
+    @property
+    def _indexes(self) -> Sequence[int]:
+        return [table.index for table in self._tables]
+
     async def _learn_tables(self) -> None:
+        if not self._watched and self._allowance.resize(0, TABLES):
+            self._watched = TABLES
         now = self._now()
         for table in self._tables:
-            table.follow()
-            table.look()
+            if self._watched:
+                table.follow()
+                table.look()
+            else:
+                table.unfollow()
         due = [table for table in self._tables if table.due_at <= now]
-        if self._members.due_at <= now or self._nodes in due or self._checks in due:
-            due.append(self._members)
+        if self._nodes in due or self._checks in due:
+            # Only what is well: what has failed has its own time to be asked again.
+            self._members.ask_within(0.0 if self._members.failure is None else MEMBERS_INTERVAL)
+        if self._members.due_at <= now and self._reading_members is None:
+            self._reading_members = asyncio.create_task(self._read_members(), name="members")
         await asyncio.gather(*(topic.learn() for topic in due))
-        if self._members in due:
+        if not self._watched:
+            for table in self._tables:
+                table.ask_within(TABLES_INTERVAL)
+        if self._reading_members is not None:
+            await asyncio.wait(
+                (self._reading_members,), timeout=self._patience if self._is_cold else SOON
+            )
+
+    async def _read_members(self) -> None:
+        try:
+            await self._members.learn()
             self._members.ask_within(MEMBERS_INTERVAL)
+        finally:
+            self._reading_members = None
+        self._news()
 
     def _choose(self, names: Sequence[str]) -> None:
         """Have exactly these names, watched if there is room for all of them."""
-        for name in self._services.keys() - set(names):
-            self._services.pop(name).unfollow()
-            self._whereabouts.pop(name, None)
-        known = self._services
-        self._services = {name: known.get(name) or self._topic(name) for name in names}
-        wanted = TABLES + len(names)
-        if not self._allowance.resize(self._watched, wanted):
-            wanted = TABLES
-            self._allowance.resize(self._watched, wanted)
-        self._watched = wanted
-        for topic in self._services.values():
-            if self.is_watching_names:
-                topic.follow()
-                topic.look()
-            else:
-                topic.unfollow()
+        for wanted in (TABLES + len(names), TABLES, 0):
+            if self._allowance.resize(self._watched, wanted):
+                self._watched = wanted
+                break
+        self._instances.choose(names, watched=self.is_watching_names)
 
-    async def _learn_services(self) -> None:
-        indexes = [table.index for table in self._tables]
-        if not self.is_watching_names and indexes != self._swept_at:
-            for topic in self._services.values():
-                topic.ask_again()
-        now = self._now()
-        due = {name: topic for name, topic in self._services.items() if topic.due_at <= now}
-        await asyncio.gather(*(topic.learn() for topic in due.values()))
-        self._swept_at = indexes
-        lost = [name for name, topic in due.items() if topic.failure and topic.value is None]
-        await asyncio.gather(*map(self._locate, lost))
-        self._measure(due)
-
-    async def _locate(self, name: str) -> None:
-        """Find out which nodes have a service of whose instances nothing is known."""
-        target = f"/v1/catalog/service/{quote(name, safe='')}"
-        try:
-            entry = await self._asker.ask(target)
-            nodes = await decoded(target, entry.body, read_nodes)
-        except Unlearnt:
-            return
-        self._whereabouts[name] = frozenset(node.name for node in nodes or ())
-
-    def _topic(self, name: str) -> Topic[tuple[HealthShape, ...] | None]:
-        target = f"/v1/health/service/{quote(name, safe='')}"
-        return Topic(target, read_health, self._asker, self._now, self._news)
-
-    def _failures(self, *, known: bool) -> dict[str, Failure]:
-        return {
-            name: topic.failure
-            for name, topic in self._services.items()
-            if topic.failure is not None and (topic.value is not None) is known
-        }
-
-    def _nodes_of(self, name: str) -> Iterable[str]:
-        """Name the nodes that have instances of a service, all of them if that is not known."""
-        instances = self._services[name].value
-        if instances is not None:
-            return {instance.node.name for instance in instances}
-        return self._whereabouts.get(name, [node.name for node in self._nodes.value or ()])
-
-    def _find_doubts(self) -> dict[str, Failure]:
-        in_doubt: dict[str, Failure] = {}
-        for name, topic in self._services.items():
-            if topic.failure is not None:
-                for node in self._nodes_of(name):
-                    in_doubt.setdefault(node, topic.failure)
-        return in_doubt
-
-    def _measure(self, learnt: Mapping[str, Topic[tuple[HealthShape, ...] | None]]) -> None:
-        """Count for each node how long what was asked about it has taken, and what failed."""
-        took: dict[str, float] = {}
-        failed: dict[str, Kind] = {}
-        for name, topic in learnt.items():
-            for node in self._nodes_of(name):
-                took[node] = max(took.get(node, 0.0), topic.took)
-                if topic.failure is not None:
-                    failed[node] = topic.failure.kind
-        for node, seconds in took.items():
-            metrics.node_enriched(node, seconds, ok=node not in failed)
-        for node, kind in failed.items():
-            metrics.node_failed(node, kind)
+    async def _learn_instances(self) -> None:
+        indexes = self._indexes
+        if not self.is_watching_names and indexes != self._sweeping_at:
+            self._instances.ask_again()
+            self._sweep_began_at = self._now()
+        self._sweeping_at = indexes
+        patience = self._patience if self._is_cold else SOON
+        await self._instances.learn(patience)
+        self._is_cold = False
+        if self._instances.is_settled:
+            self._swept_at, self._whole_at = indexes, self._sweep_began_at
 
     def _report(self, in_doubt: Mapping[str, Failure]) -> None:
-        """Log the nodes that are newly in doubt."""
+        """Log the nodes that are newly in doubt, and those that are no longer."""
         nodes = self._nodes_by_name.of(self._nodes.value)
         new = [node for node in in_doubt if node not in self._in_doubt]
         for node in new[:LOGGED]:
@@ -271,4 +248,9 @@ class Gathering:
             )
         if len(new) > LOGGED:
             log.warning("services of further nodes not known", count=len(new) - LOGGED)
+        well = [node for node in self._in_doubt if node not in in_doubt]
+        if well:
+            log.info(
+                "services of nodes known again", count=len(well), nodes=",".join(well[:LOGGED])
+            )
         self._in_doubt = in_doubt

@@ -59,9 +59,17 @@ class MemberShape(Struct, frozen=True, gc=False):
     tags: Mapping[str, str] | None = field(name="Tags", default=None)
 
 
+class SummaryShape(Struct, frozen=True, gc=False):
+    """Who has a service, of ``/v1/internal/ui/services``."""
+
+    name: str = field(name="Name")
+    nodes: tuple[str, ...] | None = field(name="Nodes", default=None)
+
+
 read_nodes = msgspec.json.Decoder(list[NodeShape] | None).decode
 read_members = msgspec.json.Decoder(list[MemberShape] | None).decode
 read_checks = msgspec.json.Decoder(list[CheckShape] | None).decode
 read_health = msgspec.json.Decoder(tuple[HealthShape, ...] | None).decode
+read_summaries = msgspec.json.Decoder(list[SummaryShape] | None).decode
 read_names = msgspec.json.Decoder(Mapping[str, tuple[str, ...] | None] | None).decode
 """Decoders of whole bodies; each raises ``msgspec.MsgspecError`` for another shape."""

@@ -101,6 +101,11 @@ class Topic(Generic[T]):
             self._following = None
 
     @property
+    def path(self) -> str:
+        """What is asked for, without its parameters."""
+        return self.target.partition("?")[0]
+
+    @property
     def due_at(self) -> float:
         """When it is to be learnt (again); infinite: not before something happens."""
         return self._due_at
@@ -140,6 +145,9 @@ class Topic(Generic[T]):
         except Unlearnt as unlearnt:
             self.failure, self.error = unlearnt.failure, unlearnt.error
             self._failures += 1
+            if unlearnt.failure.is_denial:
+                # What was known before may not be shown any more.
+                self.value, self._digest = None, b""
             if self._needs is _Need.HEARD:
                 self._needs = needs
             pause = backoff(self._failures, first=FIRST_PAUSE, most=LONGEST_PAUSE)

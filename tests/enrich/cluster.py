@@ -46,6 +46,12 @@ class Cluster:
         """Tell everything."""
         self._moved(*self.services)
 
+    def say_mixed(self, *services: str) -> None:
+        """Answer for each of *services* with the instances of all, as Consul does by case."""
+        told = [self._told(one) for name in services for one in self.services[name]]
+        for service in services:
+            self.edge.consul.say(f"{HEALTH}{service}", msgspec.json.encode(told), self.index)
+
     def asked(self, start: str = "/v1/", *, polls: bool = False) -> list[str]:
         """List what was asked, without what waits for changes."""
         return [one.target for one in self.edge.consul.of(start, polls=polls)]
@@ -132,6 +138,7 @@ class Keeper:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
         self.gathering.close()
+        self.gathering.give_back()
 
     async def _run(self) -> None:
         clock = asyncio.get_running_loop().time

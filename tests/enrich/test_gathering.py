@@ -2,11 +2,13 @@
 
 from collections.abc import Awaitable, Callable
 
+import msgspec
 import pytest
 
 from consul_edge.core.errors import EdgeError
 from consul_edge.enrich.asking import PATIENCE
 from consul_edge.enrich.gathering import MEMBERS, NAMES, NODE_CHECKS, NODES
+from consul_edge.enrich.instances import SUMMARIES
 from consul_edge.enrich.snapshot import Kind, Snapshot
 from tests.cache.making import Edge, clock, play, settled, until
 from tests.enrich.cluster import HEALTH, Cluster, Keeper
@@ -171,7 +173,7 @@ def test_refused_name_puts_its_nodes_in_doubt_and_no_others(status: int) -> None
     async def scene(edge: Edge, cluster: Cluster, keeper: Keeper) -> None:
         cluster.put("bad", "n2")
         edge.consul.say(f"{HEALTH}bad", b"it broke", 0, status)
-        edge.consul.say("/v1/catalog/service/bad", b'[{"Node":"n2"}]', 5)
+        edge.consul.say(SUMMARIES, b'[{"Name":"bad","Nodes":["n2"]}]', 5)
         snapshot = await keeper.ready()
         assert snapshot.missing["bad"].reason == f"{status} it broke"
         assert set(snapshot.nodes_in_doubt) == {"n2"}
@@ -186,7 +188,7 @@ def test_hanging_name_costs_its_patience_and_nothing_else() -> None:
 
     async def scene(edge: Edge, cluster: Cluster, keeper: Keeper) -> None:
         cluster.put("bad", "n2")
-        edge.consul.say("/v1/catalog/service/bad", b'[{"Node":"n2"}]', 5)
+        edge.consul.say(SUMMARIES, b'[{"Name":"bad","Nodes":["n2"]}]', 5)
         gate = edge.consul.gate(f"{HEALTH}bad")
         snapshot = await keeper.ready()
         assert clock() < 2.0 * PATIENCE + 0.2
@@ -196,6 +198,132 @@ def test_hanging_name_costs_its_patience_and_nothing_else() -> None:
         await keeper.shows(lambda now: not now.nodes_in_doubt and count(now, "bad") == 1)
 
     gathered(scene)
+
+
+@pytest.mark.parametrize("name", ["http://x", "..", "a//b"])
+def test_name_that_cannot_be_asked_about_costs_itself_alone(name: str) -> None:
+    """Consul takes names that its own API has no path for: whoever registers one harms nobody."""
+
+    async def scene(edge: Edge, cluster: Cluster, keeper: Keeper) -> None:
+        cluster.put(name, "n2")
+        edge.consul.say(SUMMARIES, msgspec.json.encode([{"Name": name, "Nodes": ["n2"]}]), 5)
+        snapshot = await keeper.ready()
+        assert "cannot be asked about" in snapshot.missing[name].reason
+        assert set(snapshot.nodes_in_doubt) == {"n2"}
+        cluster.put("s1", "n1", "another")
+        await keeper.shows(lambda now: count(now, "s1") == 3, within=1.0)
+
+    gathered(scene)
+
+
+def test_names_that_differ_in_case_have_their_own_instances_each() -> None:
+    """Consul finds instances by any case of their name; here each counts once."""
+
+    async def scene(_: Edge, cluster: Cluster, keeper: Keeper) -> None:
+        cluster.put("web", "n1", "low")
+        cluster.put("Web", "n1", "high")
+        cluster.say_mixed("web", "Web")
+        snapshot = await keeper.ready()
+        ids = {
+            name: [one.service.id for one in snapshot.services[name]] for name in ("web", "Web")
+        }
+        assert ids == {"web": ["low"], "Web": ["high"]}
+
+    gathered(scene)
+
+
+def test_hanging_name_holds_up_no_other_change() -> None:
+    """While one name hangs, what changes elsewhere shows as soon as ever."""
+
+    async def scene(edge: Edge, cluster: Cluster, keeper: Keeper) -> None:
+        await keeper.ready()
+        await until(lambda: edge.consul.parked == 6)
+        gate = edge.consul.gate(f"{HEALTH}new")
+        cluster.put("new", "n2")
+        await gate.reached.wait()
+        cluster.put("s1", "n1", "another")
+        await keeper.shows(lambda now: count(now, "s1") == 3, within=1.0)
+        assert keeper.now.missing["new"].reason == "no answer yet"
+        gate.open()
+        await keeper.shows(lambda now: count(now, "new") == 1, within=1.0)
+
+    gathered(scene)
+
+
+def test_many_hanging_names_bound_the_first_snapshot() -> None:
+    """However many names hang, the first snapshot waits for one call's patience, and tells."""
+
+    async def scene(edge: Edge, cluster: Cluster, keeper: Keeper) -> None:
+        gates = []
+        for number in range(30):
+            cluster.put(f"bad{number}", "n2")
+            gates.append(edge.consul.gate(f"{HEALTH}bad{number}"))
+        snapshot = await keeper.ready()
+        assert clock() < 2 * 2.0 * PATIENCE + 0.1
+        assert len(snapshot.missing) >= 30
+        for gate in gates:
+            gate.open()
+        await keeper.shows(lambda now: not now.missing)
+
+    gathered(scene)
+
+
+def test_hanging_members_hold_up_no_change() -> None:
+    """The members' call hangs: what changes shows as soon as ever, and that is told."""
+
+    async def scene(edge: Edge, cluster: Cluster, keeper: Keeper) -> None:
+        await keeper.ready()
+        await until(lambda: edge.consul.parked == 6)
+        for _ in range(20):
+            edge.consul.gate(MEMBERS)
+        cluster.nodes.append("n3")
+        cluster.put("s1", "n3", "another")
+        await keeper.shows(lambda now: count(now, "s1") == 3 and "n3" in now.nodes, within=1.0)
+
+    gathered(scene)
+
+
+def test_denied_name_is_shown_no_longer() -> None:
+    """What a token may not see any more is not shown from before."""
+
+    async def scene(edge: Edge, _: Cluster, keeper: Keeper) -> None:
+        await keeper.ready()
+        await until(lambda: edge.consul.parked == 6)
+        edge.consul.say(f"{HEALTH}s1", b"Permission denied", 0, 403)
+        await keeper.shows(lambda now: "s1" in now.missing, within=60)
+        assert "s1" not in keeper.now.services
+
+    gathered(scene)
+
+
+def test_sweep_under_way_is_not_live() -> None:
+    """Without watches for names nothing is called proven while a known change is not read."""
+
+    async def scene(edge: Edge, cluster: Cluster, keeper: Keeper) -> None:
+        await keeper.ready()
+        await until(lambda: keeper.is_live)
+        gate = edge.consul.gate(f"{HEALTH}s7")
+        cluster.put("s7", "n1", "another")
+        await gate.reached.wait()
+        assert not keeper.is_live
+        gate.open()
+        await until(lambda: keeper.is_live)
+        assert count(keeper.now, "s7") == 3
+
+    gathered(scene, services=20, limit=20)
+
+
+def test_no_watch_left_tables_are_read_by_the_clock() -> None:
+    """Without room even for tables nothing is watched, and changes show by reading again."""
+
+    async def scene(edge: Edge, cluster: Cluster, keeper: Keeper) -> None:
+        await keeper.ready()
+        assert not len(edge.cache.watches)
+        cluster.put("s1", "n1", "another")
+        await keeper.shows(lambda now: count(now, "s1") == 3, within=3.0)
+        assert not keeper.is_live
+
+    gathered(scene, limit=4)
 
 
 def test_table_never_learnt_is_told_and_has_no_age() -> None:
@@ -219,7 +347,7 @@ def test_nodes_nobody_can_name_are_all_in_doubt() -> None:
     async def scene(edge: Edge, cluster: Cluster, keeper: Keeper) -> None:
         cluster.put("bad", "n2")
         edge.consul.say(f"{HEALTH}bad", b"", 0, 500)
-        edge.consul.say("/v1/catalog/service/bad", b"", 0, 500)
+        edge.consul.say(SUMMARIES, b"", 0, 500)
         snapshot = await keeper.ready()
         assert set(snapshot.nodes_in_doubt) == {"n1", "n2"}
 

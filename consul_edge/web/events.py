@@ -202,7 +202,7 @@ def _told(standing: Standing) -> dict[str, Any]:
 
 def _known(request: web.Request) -> int | None:
     """Read what a reader knows already: what it read last, else what its target says."""
-    given = dict(named(parameters(request), "index"))
+    poll = read_poll(named(parameters(request), "index"))
     # A reader that comes again sends both: the header, which has grown, and its first target.
     last = request.headers.get(LAST_ID)
     if last is not None:
@@ -210,6 +210,4 @@ def _known(request: web.Request) -> int | None:
             poll = read_poll({"index": last})
         except BadRequest as error:
             raise BadRequest(f"{LAST_ID}: {str(error).removeprefix('index: ')}") from None
-    else:
-        poll = read_poll(given)
     return poll.index if poll is not None else None

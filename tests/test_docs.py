@@ -7,7 +7,15 @@ import pytest
 from prometheus_client import REGISTRY
 
 import consul_edge.metrics  # noqa: F401 - registers what is looked for
-from consul_edge.web.routes import ADMIN, CATEGORIZE, DOCUMENTS, EVENTS, NODE_DOCUMENTS, OWN
+from consul_edge.web.routes import (
+    ADMIN,
+    CATEGORIZE,
+    DOCUMENTS,
+    EVENTS,
+    NODE_DOCUMENTS,
+    OPENAPI,
+    OWN,
+)
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -25,7 +33,7 @@ def test_metric_that_exists_is_in_the_readme(name: str) -> None:
     assert f"`{name}`" in README
 
 
-ROUTES = sorted({*OWN, *ADMIN, *DOCUMENTS, *NODE_DOCUMENTS, CATEGORIZE, EVENTS})
+ROUTES = sorted({*OWN, *ADMIN, *DOCUMENTS, *NODE_DOCUMENTS, CATEGORIZE, EVENTS, OPENAPI})
 
 
 @pytest.mark.parametrize("path", ROUTES)

@@ -36,13 +36,14 @@ PAGE_SIZE: Final = 50
 LARGEST_PAGE_SIZE: Final = 1_000
 LARGEST_PAGE: Final = 1_000_000
 MAX_KEYS: Final = 3
+LARGEST_INDEX: Final = (1 << 64) - 1
 LONGEST_WAIT: Final = 600.0
 DEFAULT_WAIT: Final = 300.0
+ORDERS: Final = {"asc": False, "ascend": False, "desc": True, "descend": True}
+META_KEY: Final = re.compile(r"[A-Za-z0-9_-]{1,128}")
 
 _ALIASES: Final = {"sort_field": "sort", "sort_order": "order"}
 _CONTROLS: Final = ("q", "page", "page_size", "sort", "order", "format", "index", "wait")
-_ORDERS: Final = {"asc": False, "ascend": False, "desc": True, "descend": True}
-_META_KEY: Final = re.compile(r"[A-Za-z0-9_-]{1,128}")
 _COUNT: Final = re.compile(r"[0-9]{1,20}")
 
 
@@ -159,7 +160,7 @@ def read_poll(controls: Mapping[str, str]) -> Poll | None:
         if wait < 0:
             _refuse("wait", controls["wait"], "expected a duration from 0s")
     text = controls.get("index") or "0"
-    if not _COUNT.fullmatch(text) or int(text) >= 1 << 64:
+    if not _COUNT.fullmatch(text) or int(text) > LARGEST_INDEX:
         _refuse("index", text, "expected the index of an answer")
     # Consul takes no wait for its default, and caps a longer one.
     return Poll(int(text), min(wait, LONGEST_WAIT) or DEFAULT_WAIT) if int(text) else None
@@ -220,7 +221,7 @@ def _filtered_column(name: str, accepted: Accepted) -> Column:
     for control in (*_CONTROLS, *accepted.further):
         if plain == control.replace("_", ""):
             raise BadRequest(f"{name}: no such parameter; did you mean {control}?")
-    if accepted.meta_filters and _META_KEY.fullmatch(name):
+    if accepted.meta_filters and META_KEY.fullmatch(name):
         return accepted.schema.meta_column(name)
     known = [*_CONTROLS, *sorted(accepted.further), *accepted.schema.columns, "meta.KEY"]
     near = difflib.get_close_matches(name[:100].lower(), known, n=1)
@@ -243,18 +244,18 @@ def _keys(controls: Mapping[str, str], schema: Schema, *, bare: bool) -> tuple[K
     if len(orders) > max(len(names), 1):
         _refuse("order", controls["order"], "expected one for each column of sort")
     for order in orders:
-        if order.lower() not in _ORDERS:
-            _refuse("order", order, f"expected one of {', '.join(_ORDERS)}")
+        if order.lower() not in ORDERS:
+            _refuse("order", order, f"expected one of {', '.join(ORDERS)}")
     keys = []
     for place, name in enumerate(names):
         column = schema.find(name)
-        if column is None and bare and _META_KEY.fullmatch(name):
+        if column is None and bare and META_KEY.fullmatch(name):
             column = schema.meta_column(name)
         if column is None:
             known = ", ".join([*schema.columns, "meta.KEY"])
             _refuse("sort", name, f"expected one of {known}")
         # Columns without an order of their own are ascending.
-        keys.append(Key(column, place < len(orders) and _ORDERS[orders[place].lower()]))
+        keys.append(Key(column, place < len(orders) and ORDERS[orders[place].lower()]))
     return tuple(keys)
 
 

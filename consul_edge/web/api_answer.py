@@ -75,9 +75,7 @@ class Answers:
         self, request: web.Request, document: Document
     ) -> tuple[bytes, bytes] | None:
         """Give it compressed, if the client takes that and it is worth it."""
-        # Several headers are one list (RFC 9110 section 5.3).
-        accepted = request.headers.getall(hdrs.ACCEPT_ENCODING, ())
-        if not (accepted and accepts_gzip(",".join(accepted))):
+        if not takes_gzip(request):
             return None
         zipped = await self._archive.zipped(document.order, document.render)
         if zipped.length + len(document.end) < SMALL_BYTES:
@@ -125,6 +123,13 @@ def provenance(standing: Standing) -> dict[str, str]:
     if standing.state is State.STALE:
         headers["X-Consul-Edge-Stale"] = str(int(standing.age))
     return headers
+
+
+def takes_gzip(request: web.Request) -> bool:
+    """Tell whether a client would rather have it compressed."""
+    # Several headers are one list (RFC 9110 section 5.3).
+    accepted = request.headers.getall(hdrs.ACCEPT_ENCODING, ())
+    return bool(accepted) and accepts_gzip(",".join(accepted))
 
 
 def has_tag(request: web.Request, tag: str) -> bool:

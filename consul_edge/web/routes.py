@@ -14,6 +14,7 @@ from consul_edge.web.admin import Admin
 from consul_edge.web.api import nowhere
 from consul_edge.web.assets import ASSETS, Assets
 from consul_edge.web.enriched import Enriched
+from consul_edge.web.openapi.serving import describe
 from consul_edge.web.proxy import Proxy
 
 HERE = Path(__file__).parent
@@ -65,6 +66,8 @@ EVENTS = "/api/v1/events"
 
 STATIC = ("/static/{edition:[0-9a-f]{16}}/{name}", "/static/{name}")
 
+OPENAPI = "/api/v1/openapi.json"
+
 
 def add_routes(app: web.Application, proxy: Proxy, admin: Admin, enriched: Enriched) -> None:
     """Attach the edge's own routes, and the proxy to everything else."""
@@ -93,6 +96,7 @@ def add_api(app: web.Application, enriched: Enriched) -> None:
         _add_read(app, path, partial(api.give_of_node, read_of_node))
     _add_read(app, CATEGORIZE, api.categorize)
     _add_read(app, EVENTS, events.handle, (hdrs.METH_GET,))
+    _add_read(app, OPENAPI, describe)
     app.router.add_route("*", "/api/v1/{rest:.*}", nowhere)
 
 

@@ -373,6 +373,12 @@ class TestComingAgain:
             assert response.status == 400
             assert "Last-Event-ID: 'x'" in (await response.json())["detail"]
 
+    async def test_index_beside_a_last_id_is_none_it_is_refused(self, api: Stage) -> None:
+        """A wrong target does not pass because a header goes before it."""
+        async with api.client.get(f"{TARGET}?index=x", headers={"Last-Event-ID": "1"}) as response:
+            assert response.status == 400
+            assert "index: 'x'" in (await response.json())["detail"]
+
 
 class TestEnd:
     async def test_edge_shuts_down_streams_end_in_order(self) -> None:

@@ -4,8 +4,7 @@ The cache as the rest of the edge sees it: requests go in, answers come out.
 Here settings become parts, and here a request gets its rule, its identity and its key.
 """
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -27,9 +26,10 @@ from consul_edge.cache.saving import Saving
 from consul_edge.cache.served import Passed, Served
 from consul_edge.cache.warming import Warming
 from consul_edge.cache.watches import Watches
+from consul_edge.cache.writing import writing
 from consul_edge.config import Settings
 from consul_edge.core.ask import Unclear
-from consul_edge.core.effects import Effect, effects
+from consul_edge.core.effects import effects
 from consul_edge.core.endpoints import decode_path
 from consul_edge.core.entry import Entry
 from consul_edge.core.headers import Pairs
@@ -37,10 +37,13 @@ from consul_edge.core.key import Key, parse_key
 from consul_edge.core.policy import Rule
 from consul_edge.core.request import Call, parse_call
 from consul_edge.upstream.answer import Answer
-from consul_edge.upstream.upstream import Upstream
+from consul_edge.upstream.upstream import Upstream, Writing
 
 ACL: Final = "/v1/acl/"
 """Writes below change what a token may see: of such, nothing may even stand in."""
+
+LOGOUT: Final = "/v1/acl/logout"
+"""But this one changes it for the token that it is sent with, and for no other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,20 +184,23 @@ class Cache:
     async def write(
         self,
         call: Call,
+        headers: Pairs,
         body: bytes | None,
-        send: Callable[[AbstractContextManager[None]], Awaitable[Answer]],
+        send: Callable[[Writing], Awaitable[Answer]],
     ) -> Answer:
         """
         Have a write sent, and forget in time what it may change.
 
         Args:
+            headers: The client's own.
+
             body: None if it is streamed.
 
-            send: Sends it inside the context that it is given, to its end.
+            send: Sends it inside the context that it is given, to its end, and tells the answer.
         """
         touched = effects(call, body)
-        of_rights = bool(touched) and decode_path(call.target).startswith(ACL)
-        return await send(self._writing(touched, of_rights=of_rights))
+        forget = self._forgetting(call, headers) if touched else None
+        return await send(writing(self.lines, touched, forget))
 
     def flush(self, lines: Sequence[Line], trigger: str) -> int:
         """
@@ -230,14 +236,15 @@ class Cache:
         key, _ = parse_key(call, (), self.identities.of(token))
         return key, self._rules.of(call)
 
-    @contextmanager
-    def _writing(self, touched: Sequence[Effect], *, of_rights: bool) -> Iterator[None]:
-        with self.lines.writing(touched):
-            try:
-                yield
-            finally:
-                if of_rights:
-                    self.flush(tuple(self.lines), "acl")
+    def _forgetting(self, call: Call, headers: Pairs) -> Callable[[], object] | None:
+        """Give what forgets that which a write of ACLs changed; None: it is no such write."""
+        path = decode_path(call.target)
+        if path.startswith(LOGOUT):
+            token = self._credentials.token_of(call, headers)
+            return partial(self._disown, self.identities.of(token))
+        if path.startswith(ACL):
+            return lambda: self.flush(tuple(self.lines), "acl")
+        return None
 
     def _count(self, endpoint: str, result: str) -> None:
         counter = self._counters.get((endpoint, result))

@@ -90,3 +90,13 @@ def judge(status: int, text: str) -> Verdict:
     if any(line.startswith(known) or line.endswith(known) for known in _LOST_LEADER):
         return Verdict.LOST_LEADER
     return Verdict.FINAL
+
+
+def changes_nothing(status: int, verdict: Verdict) -> bool:
+    """
+    Tell whether a write that was answered so was certainly not carried out.
+
+    >>> changes_nothing(403, Verdict.FINAL), changes_nothing(500, Verdict.LOST_LEADER)
+    (True, False)
+    """
+    return 400 <= status < 500 or verdict is Verdict.NO_LEADER

@@ -6,7 +6,7 @@ Here settings become sessions and servers, and here is decided which servers a q
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterable
+from collections.abc import AsyncIterable, Callable
 from contextlib import AbstractContextManager
 
 from consul_edge import metrics
@@ -26,6 +26,9 @@ from consul_edge.upstream.servers import Server, Servers
 from consul_edge.upstream.slots import Slots
 from consul_edge.upstream.tls import client_context
 from consul_edge.upstream.writes import write
+
+Writing = AbstractContextManager[Callable[[Answer], None]]
+"""Lasts for as long as a write does, and is told its answer if there is one."""
 
 
 class Upstream:
@@ -92,18 +95,22 @@ class Upstream:
         self,
         question: Question,
         stream: AsyncIterable[bytes] | None,
-        during: AbstractContextManager[None],
+        during: Writing,
     ) -> Answer:
         """
-        Send something that must not be done twice, inside *during*; see ``writes.write``.
+        Send something that must not be done twice, inside *during*, which is told the answer; see
+        ``writes.write``.
 
         The write goes on to its end also when the caller is cancelled: its client has left, and
         half a write is worse than one whose answer nobody reads.
         """
 
         async def writing() -> Answer:
-            with during:
-                return await write(self.rotation, question, stream, self.candidates(question.call))
+            with during as answered:
+                choose = self.candidates(question.call)
+                answer = await write(self.rotation, question, stream, choose)
+                answered(answer)
+                return answer
 
         # A stream comes from the client: without it there is nothing to go on with.
         return await (writing() if stream is not None else self.rotation.finish(writing()))

@@ -86,7 +86,7 @@ class Proxy:
             headers.append(("Content-Length", str(request.content_length)))
         question = self._question(request, call, headers, body)
         answer = await self._cache.write(
-            call, body, lambda during: self._upstream.write(question, stream, during)
+            call, headers, body, lambda during: self._upstream.write(question, stream, during)
         )
         return await self._reply(request, call, answer, ("fwd=method",))
 

@@ -9,7 +9,6 @@ its way, as a slow network would.
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -37,7 +36,7 @@ from consul_edge.upstream.quick import read
 from consul_edge.upstream.rotation import Limits, Rotation
 from consul_edge.upstream.servers import Server, Servers
 from consul_edge.upstream.slots import Lease, Slots
-from consul_edge.upstream.upstream import Upstream
+from consul_edge.upstream.upstream import Upstream, Writing
 from tests.virtual import in_virtual_time
 
 LATENCY: Final = 0.001
@@ -379,16 +378,25 @@ class Edge:
         return self.cache.lines.find(parse_key(parse_call("GET", target), [], identity)[0])
 
     async def write(
-        self, method: str, target: str, during: Callable[[], Coroutine[Any, Any, Any]]
+        self,
+        method: str,
+        target: str,
+        during: Callable[[], Coroutine[Any, Any, Any]],
+        *,
+        token: str = "",
+        status: int = 200,
     ) -> None:
-        """Send a write that does *during* at Consul."""
+        """Send a write that does *during* at Consul, and is answered with *status*."""
 
-        async def send(writing: AbstractContextManager[None]) -> Answer:
-            with writing:
+        async def send(writing: Writing) -> Answer:
+            with writing as answered:
                 await during()
-            return FakeAnswer(self.servers[0], Said(b"true"))
+                answer = FakeAnswer(self.servers[0], Said(b"true", status=status))
+                answered(answer)
+            return answer
 
-        await self.cache.write(parse_call(method, target), b"", send)
+        headers = [("X-Consul-Token", token)] if token else []
+        await self.cache.write(parse_call(method, target), headers, b"", send)
 
     async def close(self) -> None:
         """End everything, and leave no task behind."""

@@ -292,6 +292,7 @@ async def test_acl_write_soon_empties_the_file(standin: StandIn, path: Path) -> 
     await filled(standin, path, NODES, SERVICES)
     async with edge(standin, path) as house:
         assert told(path) == {NODES, SERVICES}
+        standin.faults.answer(200, b"{}", path="/v1/acl/token/x")
         await house.ask("PUT", "/v1/acl/token/x")
         await eventually(lambda: told(path) == set(), "written soon")
 

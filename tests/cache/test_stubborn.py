@@ -1,7 +1,7 @@
 """What must not storm, stop or lose its way: each was once found by a stranger's look."""
 
 import asyncio
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
@@ -9,6 +9,7 @@ from consul_edge.cache.line import Line
 from consul_edge.cache.served import Passed, Served
 from consul_edge.core.effects import KvEntry
 from consul_edge.core.entry import Entry
+from consul_edge.core.errors import EdgeError, LimitReached, NoServer
 from consul_edge.upstream.credentials import Credentials
 from tests.cache.making import KV, WEB, Edge, line_in, lines_with, play, settled, until
 from tests.virtual import elapse
@@ -291,5 +292,83 @@ def test_poll_of_kv_from_a_lower_index_is_never_answered_unproven() -> None:
         await edge.kept(f"{KV}?index=1&wait=1s")
         edge.consul.say(KV, b"[2]", 6)
         assert (await edge.kept(f"{KV}?index=1&wait=1s")).entry.body == b"[2]"
+
+    play(scene)
+
+
+ACL_TOKEN: Final = "/v1/acl/token"
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 405])
+def test_write_of_acls_is_refused_everybody_keeps_his_stand_in(status: int) -> None:
+    """It changed nobody's rights; else any stranger could have everything forgotten."""
+
+    async def scene(edge: Edge) -> None:
+        edge.consul.say(WEB, b"[1]", 5)
+        await edge.kept(WEB)
+        await edge.write("PUT", ACL_TOKEN, settled, status=status)
+        assert (await _is_out(edge)).entry.body == b"[1]"
+
+    play(scene)
+
+
+async def _raise(error: Exception) -> None:
+    raise error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [NoServer({"a:8500": "refused"}), LimitReached(503, "consul.pool", "in use")],
+    ids=repr,
+)
+def test_write_of_acls_was_never_sent_everybody_keeps_his_stand_in(error: EdgeError) -> None:
+    """In an outage what is kept is all that there is."""
+
+    async def scene(edge: Edge) -> None:
+        edge.consul.say(WEB, b"[1]", 5)
+        await edge.kept(WEB)
+        with pytest.raises(type(error)):
+            await edge.write("PUT", ACL_TOKEN, lambda: _raise(error))
+        assert (await _is_out(edge)).entry.body == b"[1]"
+
+    play(scene)
+
+
+@pytest.mark.parametrize("status", [200, 500])
+def test_write_of_acls_was_or_may_have_been_done_nothing_stands_in(status: int) -> None:
+    """Whose rights were taken must not be shown what he may not see any more."""
+
+    async def scene(edge: Edge) -> None:
+        edge.consul.say(WEB, b"[1]", 5)
+        await edge.kept(WEB)
+        await edge.write("PUT", ACL_TOKEN, settled, status=status)
+        assert edge.find(WEB) is None
+
+    play(scene)
+
+
+def test_write_of_acls_lost_its_answer_nothing_stands_in() -> None:
+    """It may have been done."""
+
+    async def scene(edge: Edge) -> None:
+        edge.consul.say(WEB, b"[1]", 5)
+        await edge.kept(WEB)
+        with pytest.raises(EdgeError):
+            await edge.write("PUT", ACL_TOKEN, lambda: _raise(EdgeError("timed out")))
+        assert edge.find(WEB) is None
+
+    play(scene)
+
+
+def test_token_logs_out_its_own_answers_alone_are_forgotten() -> None:
+    """Nobody else's rights have changed."""
+
+    async def scene(edge: Edge) -> None:
+        edge.consul.say(WEB, b"[1]", 5)
+        for token in ("mine", "theirs"):
+            await edge.kept(WEB, token=token)
+        await edge.write("PUT", "/v1/acl/logout", settled, token="mine")
+        assert edge.find(WEB, token="mine") is None
+        assert edge.line(WEB, token="theirs").entry is not None
 
     play(scene)

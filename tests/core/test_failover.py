@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consul_edge.core.failover import Verdict, judge
+from consul_edge.core.failover import Verdict, changes_nothing, judge
 
 FORWARDED = "rpc error making call: "
 
@@ -137,3 +137,23 @@ def test_any_answer_gets_some_verdict(status: int, text: str) -> None:
     """No body makes the judge raise, and none but 429 and 500 is ever asked elsewhere."""
     verdict = judge(status, text)
     assert verdict is Verdict.FINAL or status in (429, 500)
+
+
+@pytest.mark.parametrize(
+    ("status", "verdict", "nothing"),
+    [
+        (200, Verdict.FINAL, False),
+        (400, Verdict.FINAL, True),
+        (403, Verdict.FINAL, True),
+        (429, Verdict.ELSEWHERE, True),
+        (500, Verdict.NO_LEADER, True),
+        (500, Verdict.LOST_LEADER, False),
+        (500, Verdict.FINAL, False),
+        (503, Verdict.FINAL, False),
+    ],
+)
+def test_write_changed_nothing_only_where_that_is_certain(
+    status: int, verdict: Verdict, *, nothing: bool
+) -> None:
+    """A refusal is certain, and Consul's word that nobody leads; any other error is not."""
+    assert changes_nothing(status, verdict) is nothing

@@ -25,7 +25,11 @@ SET_STEPS: Final = 400_000
 PATTERN_STEPS: Final = 20_000
 """Steps of one pattern: a thousand letters are a thousand; ``\\pL{20}`` has 24,000."""
 
-_PATTERN_BYTES: Final = 1 << 20
+_STEP_BYTES: Final = 52
+"""Of what RE2 may take for a pattern, what it wants for each step: beyond it gives up early."""
+
+_ROOM_BYTES: Final = 4 << 10
+"""What it wants besides."""
 
 
 class BadPattern(EdgeError):
@@ -53,15 +57,16 @@ class PatternSet:
         return self._set.Match(text.encode("utf-8", "surrogatepass")) or []
 
 
-def measure(pattern: str) -> int:
+def measure(pattern: str, most: int = PATTERN_STEPS) -> int:
     """
-    Count the steps of a pattern.
+    Count the steps of a pattern, in a time that *most* bounds.
 
     Raises:
-        BadPattern: When RE2 refuses it, or it is too large.
+        BadPattern: When RE2 refuses it, or it has more than *most* steps.
     """
     try:
-        steps: int = re2.compile(_encode(pattern), _options(_PATTERN_BYTES)).programsize
+        options = _options(_ROOM_BYTES + most * _STEP_BYTES)
+        steps: int = re2.compile(_encode(pattern), options).programsize
     except UnicodeEncodeError:
         raise BadPattern("it is no Unicode text") from None
     except re2.error as error:
@@ -70,9 +75,23 @@ def measure(pattern: str) -> int:
         raise BadPattern(text) from None
     finally:
         re2.purge()  # it keeps the last 128
-    if steps > PATTERN_STEPS:
-        raise BadPattern(f"pattern too large: {steps:,} steps, at most {PATTERN_STEPS:,}")
+    if steps > most:
+        raise BadPattern(f"pattern too large: {steps:,} steps, at most {most:,}")
     return steps
+
+
+def is_pattern(pattern: str) -> bool:
+    """
+    Tell whether RE2 can read a pattern, without the price of compiling it.
+
+    >>> is_pattern("(a)(b)"), is_pattern("a)(b")
+    (True, False)
+    """
+    try:
+        re2.Set.MatchSet(_options(SET_BYTES)).Add(_encode(pattern))
+    except (UnicodeEncodeError, re2.error):
+        return False
+    return True
 
 
 def _encode(pattern: str) -> bytes:

@@ -27,7 +27,7 @@ from typing import Final, NoReturn
 
 from consul_edge.core.errors import BadRequest
 from consul_edge.enrich.columns import Column, Kind, Schema
-from consul_edge.enrich.patterns import BadPattern, measure
+from consul_edge.enrich.patterns import BadPattern, is_pattern, measure
 from consul_edge.enrich.terms import (
     NUMBER,
     Compare,
@@ -44,6 +44,12 @@ from consul_edge.enrich.terms import (
 MAX_LENGTH: Final = 2_000
 MAX_VALUES: Final = 100
 """Of all terms together: each is held against each distinct text."""
+
+MAX_PATTERNS: Final = 8
+"""Of them: a pattern takes far longer than a text, to read as well as to find."""
+
+MAX_STEPS: Final = 10_000
+"""Of all patterns together; who reads a query holds everybody else up."""
 
 _BLANKS: Final = " \t\r\n\v\f\u00a0"
 _FIELD: Final = re.compile(r"([A-Za-z_][A-Za-z0-9_.-]{0,140}):")
@@ -84,6 +90,8 @@ class _Reader:
         self._schema = schema
         self._at = 0
         self._values = 0
+        self._patterns = 0
+        self._steps = 0
 
     def terms(self) -> list[Term]:
         terms = []
@@ -190,13 +198,21 @@ class _Reader:
         if end >= len(self._text) or not pattern:
             return None
         pattern = pattern.replace("\\/", "/")
-        try:
-            measure(pattern)
-            measure(searching(pattern))  # an open \Q would swallow what comes behind
-        except BadPattern as error:
-            self._fail("bad-pattern", self._at, f"no regular expression of RE2's: {error}")
+        self._count_pattern(pattern)
         self._at = end + 1
         return Pattern(pattern)
+
+    def _count_pattern(self, pattern: str) -> None:
+        self._patterns += 1
+        if self._patterns > MAX_PATTERNS:
+            self._fail("too-many", self._at, f"expected at most {MAX_PATTERNS} patterns in all")
+        # As it is searched for, an open \Q would swallow what comes behind; as it is written, a
+        # parenthesis too many has no partner.
+        searched = searching(pattern) if is_pattern(pattern) else pattern
+        try:
+            self._steps += measure(searched, MAX_STEPS - self._steps)
+        except BadPattern as error:
+            self._fail("bad-pattern", self._at, f"no regular expression of RE2's: {error}")
 
     def _quoted(self, also: str) -> str:
         start = self._at

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from consul_edge.enrich import patterns, query
 from consul_edge.enrich.columns import NODES, SERVICES
 from consul_edge.enrich.matching import row_predicate
 from consul_edge.enrich.query import MAX_LENGTH, QueryError, parse_query
@@ -115,14 +116,50 @@ def test_text_of_any_kind_parses_or_says_where_it_does_not(text: str) -> None:
 def test_table_and_predicate_agree_about_any_query(rows: list[ServiceRow], text: str) -> None:
     """A changed row is judged alone as it would be among all others."""
     try:
-        query = parse_query(text, SERVICES)
+        parsed = parse_query(text, SERVICES)
     except QueryError:
         return
-    matches = row_predicate(query, SERVICES)
+    matches = row_predicate(parsed, SERVICES)
 
-    found = Table(rows, SERVICES).select(query.terms)
+    found = Table(rows, SERVICES).select(parsed.terms)
 
     assert [rows[number] for number in found] == [row for row in rows if matches(row)]
+
+
+def test_patterns_of_a_query_are_each_compiled_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who reads a query holds the event loop, and compiling is what takes long."""
+    measured: list[str] = []
+
+    def counted(pattern: str, *most: int) -> int:
+        measured.append(pattern)
+        return patterns.measure(pattern, *most)
+
+    monkeypatch.setattr(query, "measure", counted)
+    parse_query(r"/\pL{3}/ name:/b/,/c/", SERVICES)
+
+    assert len(measured) == 3
+
+
+def test_patterns_of_a_query_share_their_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No query, and none that is refused, is given more steps than the bound to compile."""
+    given: list[int] = []
+
+    def counted(pattern: str, most: int = patterns.PATTERN_STEPS) -> int:
+        try:
+            steps = patterns.measure(pattern, most)
+        except patterns.BadPattern:
+            steps = most
+            raise
+        finally:
+            given.append(steps)
+        return steps
+
+    monkeypatch.setattr(query, "measure", counted)
+    with pytest.raises(QueryError) as caught:
+        parse_query(" ".join([r"/\pL{3}/"] * 8), SERVICES)
+
+    assert caught.value.code == "bad-pattern"
+    assert sum(given) <= query.MAX_STEPS
 
 
 def test_query_at_the_longest_is_read() -> None:

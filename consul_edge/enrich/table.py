@@ -197,7 +197,8 @@ class Table(Generic[RowType]):
         everything = self.select(terms)
         facets = {}
         for column in columns:
-            others = [term for term in terms if term.column is None or term.column != column]
+            # By name: a key of Meta is a column made anew each time it is asked for.
+            others = [term for term in terms if not term.column or term.column.name != column.name]
             chosen = everything if len(others) == len(terms) else self.select(others)
             facets[column.name] = self.count(chosen, column)
         return facets

@@ -178,6 +178,15 @@ def test_facet_of_a_filtered_column_counts_without_its_own_filter() -> None:
     }
 
 
+def test_facet_of_a_filtered_key_of_meta_counts_without_its_own_filter() -> None:
+    """A key of Meta is no column that is there before it is asked for, and is one all the same."""
+    terms = parse_query("meta.os:linux", SERVICES).terms
+
+    facets = shelf().count_facets(terms, [column("meta.os")])
+
+    assert facets == {"meta.os": {"": 2, "linux": 1, "windows": 1}}
+
+
 def test_columns_that_anybody_may_name_are_kept_within_bounds(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

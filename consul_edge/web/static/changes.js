@@ -66,11 +66,23 @@ function put(table, row, fields) {
 
 function putMap(map, row, values) {
   let isOther = false;
-  for (const key of new Set([...map.keys(), ...Object.keys(values)])) {
+  for (const key of keysWith(map, values)) {
     const value = Object.hasOwn(values, key) ? values[key] : null;
     isOther = putOne(map, key, row, value) || isOther;
   }
   return isOther;
+}
+
+/** Give the keys of a map, after adding those that it lacks in their place. */
+function keysWith(map, values) {
+  const missing = Object.keys(values).filter((key) => !map.has(key));
+  if (missing.length) {
+    const columns = [...map, ...missing.map((key) => [key, emptyColumn()])];
+    map.clear();
+    columns.sort(([one], [other]) => (one < other ? -1 : 1));
+    for (const [key, column] of columns) map.set(key, column);
+  }
+  return [...map.keys()];
 }
 
 function putOne(columns, name, row, value) {

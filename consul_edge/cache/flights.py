@@ -7,7 +7,7 @@ Rule 2: nobody joins a flight that began before a write of his own: its generati
 one that has landed: what it brought may be older than what he has.
 Rule 3: every answer that is to be kept, a flight's or a watch's, is settled here; an answer that
 was overtaken by a newer one is not kept, one that was overtaken by a write stands in at best, and
-one that says much is gone is asked for again.
+one that says much is gone, or what may be of yesterday, is asked for again.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from consul_edge import metrics
 from consul_edge.cache.fetching import Fetcher, TooLarge
 from consul_edge.cache.line import Line
 from consul_edge.cache.lines import Lines
-from consul_edge.core.entry import Entry, is_emptied
+from consul_edge.core.entry import Entry, needs_confirmation
 from consul_edge.core.errors import EdgeError
 from consul_edge.core.policy import Confirm, Denial, Drop, PassOn, Store, conclude
 
@@ -130,12 +130,12 @@ class Flights:
         if isinstance(conclusion, Confirm) and before is not None:
             ticket = self.ticket(line)
             entry = await self._fetcher.ask_again(line)
-            gone = is_emptied(before, entry)
-            metrics.CACHE_CONFIRMATIONS.labels("confirmed" if gone else "refuted").inc()
+            is_so = needs_confirmation(before, entry)
+            metrics.CACHE_CONFIRMATIONS.labels("confirmed" if is_so else "refuted").inc()
             log.warning(
-                "much is gone at once",
+                "an answer was doubted",
                 endpoint=line.key.endpoint.name,
-                confirmed=gone,
+                confirmed=is_so,
                 server=entry.server,
             )
             conclusion = conclude(line.rule, entry, None)

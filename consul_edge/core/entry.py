@@ -141,19 +141,18 @@ def digest(status: int, body: bytes, *, unordered: bool = False) -> bytes:
     return hashlib.blake2b(b"%d " % status + body, digest_size=16).digest()
 
 
-def is_emptied(before: Entry, after: Entry) -> bool:
+def needs_confirmation(before: Entry, after: Entry) -> bool:
     """
-    Tell whether what replaces *before* lacks so much of it that it must be doubted.
+    Tell whether *after* must be asked for again before it is believed.
 
     An answer to a revoked token, a restored snapshot, a server that has just started: all have
-    looked like "there is nothing" (CONSUL.md A.1.4, B.6).
+    looked like "there is nothing" (CONSUL.md A.1.4, B.6).  And a leader that has just been elected
+    answers from what it has applied of its log by then: what was once true, at a lower index.
     """
-    if before.status != 200:
-        return False
-    nothing = after.status == 404 or after.body.strip() in _NOTHING
     if after.index < before.index:
-        return nothing or len(after.body) < len(before.body) // 2
-    large = len(before.body) >= _LARGE_BYTES
+        return after.digest != before.digest
+    nothing = after.status == 404 or after.body.strip() in _NOTHING
+    large = before.status == 200 and len(before.body) >= _LARGE_BYTES
     return large and (nothing or len(after.body) < len(before.body) // _SHRUNK)
 
 

@@ -16,7 +16,7 @@ from typing import Final
 
 from consul_edge.core.ask import Ask, Mode
 from consul_edge.core.endpoints import Blocks, Endpoint, Treatment
-from consul_edge.core.entry import Entry, find_header, is_emptied
+from consul_edge.core.entry import Entry, find_header, needs_confirmation
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +190,7 @@ class Store:
 
 @dataclass(frozen=True, slots=True)
 class Confirm:
-    """Ask again before believing it: it says that much is gone."""
+    """Ask again before believing it: it says that much is gone, or what was once true."""
 
     entry: Entry
 
@@ -227,7 +227,7 @@ def conclude(rule: Rule, entry: Entry, before: Entry | None) -> Conclusion:
         return Drop(Denial.IDENTITY if gone else Denial.KEY)
     if not _is_storable(rule, entry):
         return _PASS_ON
-    if before is not None and is_emptied(before, entry):
+    if before is not None and needs_confirmation(before, entry):
         return Confirm(entry)
     return Store(entry)
 

@@ -10,7 +10,7 @@ its way, as a slow network would.
 import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from multidict import CIMultiDict, CIMultiDictProxy
 
@@ -38,6 +38,8 @@ from consul_edge.upstream.servers import Server, Servers
 from consul_edge.upstream.slots import Lease, Slots
 from consul_edge.upstream.upstream import Upstream, Writing
 from tests.virtual import in_virtual_time
+
+T = TypeVar("T")
 
 LATENCY: Final = 0.001
 """Seconds that each answer takes."""
@@ -224,25 +226,26 @@ class FakeConsul(Courier):
     async def _answer(self, server: Server, target: str, poll: Poll | None) -> Said:
         name = _short(server)
         if poll is None:
-            return self._now(name, target)
+            return self.now(name, target)
         plain = at_once(target)
         index = int(controls(target.partition("?")[2])["index"])
         self.parked += 1
         try:
             async with asyncio.timeout(poll.wait):
-                while self._is_unchanged(self._now(name, plain), index):
+                while self._is_unchanged(self.now(name, plain), index):
                     await self._changed.wait()
         except TimeoutError:
             pass
         finally:
             self.parked -= 1
-        return self._now(name, plain)
+        return self.now(name, plain)
 
     @staticmethod
     def _is_unchanged(said: Said, index: int) -> bool:
         return said.status in (200, 404) and 0 < said.index <= index
 
-    def _now(self, server: str, target: str) -> Said:
+    def now(self, server: str, target: str) -> Said:
+        """Give what *server* would say to *target*."""
         either = self._said.get((server, target)), self._said.get(("", target))
         return next((said for said in either if said is not None), Said(b"", 1, 404))
 
@@ -340,7 +343,11 @@ class Edge:
 
     def client(self, target: str, *, token: str = "") -> "asyncio.Task[Served | Passed]":
         """Begin a read beside the test's own doings."""
-        task = asyncio.create_task(self.get(target, token=token))
+        return self.begin(self.get(target, token=token))
+
+    def begin(self, doing: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
+        """Have something done beside the test's own doings, for as long as there is an edge."""
+        task = asyncio.create_task(doing)
         self._clients.add(task)
         return task
 

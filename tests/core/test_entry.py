@@ -8,9 +8,9 @@ from consul_edge.core.entry import (
     Entry,
     digest,
     find_header,
-    is_emptied,
     make_entry,
     moment_headers,
+    needs_confirmation,
 )
 from consul_edge.core.headers import Pairs
 
@@ -157,12 +157,15 @@ def test_index_moves_for_ever_what_is_remembered_of_it_is_bounded() -> None:
 
 LARGE = b"[" + b"1," * 2000 + b"1]"
 
-EMPTIED = [
+DOUBTED = [
     ("nothing-left-at-a-lower-index", (b"[1]", 9), (b"[]", 1, 200), True),
     ("nothing-left-at-a-higher-index", (b"[1]", 9), (b"[]", 10, 200), False),
     ("gone-at-a-lower-index", (b"[1]", 9), (b"", 1, 404), True),
     ("half-of-it-at-a-lower-index", (b"[1,2,3,4,5]", 9), (b"[1]", 1, 200), True),
-    ("another-one-at-a-lower-index", (b"[1]", 9), (b"[2]", 1, 200), False),
+    ("another-one-at-a-lower-index", (b"[1]", 9), (b"[2]", 8, 200), True),
+    ("more-at-a-lower-index", (b"[1]", 9), (b"[1,2]", 8, 200), True),
+    ("same-at-a-lower-index", (b"[1]", 9), (b"[1]", 8, 200), False),
+    ("another-one-at-the-same-index", (b"[1]", 9), (b"[2]", 9, 200), False),
     ("large-set-empty-at-once", (LARGE, 9), (b"[]", 10, 200), True),
     ("large-set-null-at-once", (LARGE, 9), (b"null\n", 10, 200), True),
     ("large-object-empty-at-once", (LARGE, 9), (b"{}", 10, 200), True),
@@ -174,18 +177,23 @@ EMPTIED = [
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "emptied"), [row[1:] for row in EMPTIED], ids=[row[0] for row in EMPTIED]
+    ("before", "after", "doubted"), [row[1:] for row in DOUBTED], ids=[row[0] for row in DOUBTED]
 )
-def test_answer_that_says_much_is_gone_is_doubted(
-    before: tuple[bytes, int], after: tuple[bytes, int, int], emptied: bool
+def test_answer_that_says_much_is_gone_or_what_was_once_is_doubted(
+    before: tuple[bytes, int], after: tuple[bytes, int, int], doubted: bool
 ) -> None:
-    """Revoked tokens, restored snapshots and young servers have all looked like "nothing"."""
-    assert is_emptied(an_entry(*before), an_entry(*after)) is emptied
+    """Revoked tokens, restored snapshots and young leaders have all looked like the truth."""
+    assert needs_confirmation(an_entry(*before), an_entry(*after)) is doubted
 
 
-def test_absence_is_never_emptied() -> None:
+def test_absence_cannot_be_emptied() -> None:
     """There is less than nothing to lose behind a 404."""
-    assert not is_emptied(an_entry(LARGE, 9, 404), an_entry(b"", 1, 404))
+    assert not needs_confirmation(an_entry(LARGE, 9, 404), an_entry(b"[]", 10))
+
+
+def test_absence_is_not_undone_by_what_was_there_before() -> None:
+    """A key that was deleted does not come back for the word of a leader that lags."""
+    assert needs_confirmation(an_entry(b"", 9, 404), an_entry(b"[1]", 8))
 
 
 MOMENTS = [

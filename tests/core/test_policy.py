@@ -422,6 +422,8 @@ CONCLUDED = [
     ("no-leader-rpc", NODES_RULE, an_entry(headers=[NO_LEADER, BLOCKING_QUERY]), None, let_by),
     ("empty-at-lower-index", NODES_RULE, an_entry(b"[]", 1), KNOWN, doubt),
     ("empty-at-higher-index", NODES_RULE, an_entry(b"[]", 10), KNOWN, store),
+    ("another-at-lower-index", NODES_RULE, an_entry(b"[2]", 8), KNOWN, doubt),
+    ("same-at-lower-index", NODES_RULE, an_entry(index=8), KNOWN, store),
     ("empty-at-first", NODES_RULE, an_entry(b"[]", 1), None, store),
     ("large-set-emptied-at-once", NODES_RULE, an_entry(b"[]", 10), LARGE, doubt),
     ("large-value-deleted", a_rule(KV), an_entry(b"", 10, 404), LARGE, doubt),

@@ -136,6 +136,7 @@ class Watch:
         """Fill, then do rounds; tell whether the watch is to go on elsewhere."""
         line, rotation = self._line, self._rotation
         await rotation.hear(server)
+        tenure = server.tenure
         entry = line.entry
         if entry is not None and self._is_filled(entry, server):
             index = entry.index
@@ -150,12 +151,13 @@ class Watch:
                 if line.writes:
                     continue
                 return True
-            if server not in rotation.servers:
-                # Its name stands for others now, and nobody listens to it any more.
-                return True
             delay = self._pace.delay(rotation.now())
             if delay:
                 await asyncio.sleep(delay)
+            if server not in rotation.servers or server.tenure is not tenure:
+                # Meanwhile its name has come to stand for others, and nobody listens to it any
+                # more; or it follows another leader, whose indexes are others.
+                return True
             change = await self._wait_for_change(server, index, place.lend())
             index = await self._take(server, change)
             self._failures = 0

@@ -456,3 +456,27 @@ def test_leader_changes_under_many_watches_few_fill_at_once() -> None:
         assert slots.most_short == 16
 
     play(scene)
+
+
+def _another_cluster_answers(edge: Edge) -> None:
+    """Have another leader found, and lower indexes of what is true now."""
+    edge.consul.leader_of_all = "10.0.0.2:8300"
+    edge.consul.say(SERVICES, b'{"b":[]}', 50)
+
+
+def test_another_leader_is_found_while_the_watch_paces_it_begins_anew() -> None:
+    """A round from the former leader's index would bring nothing until its own time is over."""
+
+    async def scene(edge: Edge) -> None:
+        edge.consul.say(SERVICES, b'{"a":[]}', 100)
+        line = await edge.watched(SERVICES)
+        for index in range(101, 104):
+            edge.consul.say(SERVICES, b'{"a":["%d"]}' % index, index)
+            await settled()
+        await until(lambda: line.round is None)
+        _another_cluster_answers(edge)
+        await until(lambda: edge.servers[0].leader == edge.consul.leader_of_all)
+        assert line.round is None
+        await until(lambda: body_of(line) == b'{"b":[]}', within=5.0)
+
+    play(scene, WATCH__REFRESH_INTERVAL="2s")

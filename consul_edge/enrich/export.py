@@ -15,6 +15,7 @@ from typing import Any, Final
 import msgspec
 
 from consul_edge.enrich.columnar import fields_of
+from consul_edge.enrich.patience import in_steps
 from consul_edge.enrich.table import RowType, Table
 
 MAX_META_COLUMNS: Final = 100
@@ -22,7 +23,6 @@ MAX_META_COLUMNS: Final = 100
 CONTENT_TYPE: Final = "text/csv; charset=utf-8; header=present"
 
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
-_CHUNK_ROWS: Final = 1_000
 _META: Final = frozenset({"Meta", "meta"})
 
 
@@ -44,19 +44,16 @@ def csv_chunks(table: Table[RowType], chosen: Sequence[int]) -> Iterator[bytes]:
     header = [name for name in table.schema.shown if name not in _META]
     yield _lines([header + [f"Meta.{key}" for key in keys] + ["Meta"] * bool(rest)])
     meta_of = table.schema.meta
-    lines: list[list[str]] = []
-    for number in chosen:
-        row = table.rows[number]
-        meta = meta_of(row)
-        line = [_text(read(row)) for _, read in fields]
-        line += [meta.get(key, "") for key in keys]
-        if rest:
-            line.append(_text({key: meta[key] for key in meta.keys() & rest}))
-        lines.append(line)
-        if len(lines) == _CHUNK_ROWS:
-            yield _lines(lines)
-            lines = []
-    if lines:
+    for numbers in in_steps(chosen):
+        lines = []
+        for number in numbers:
+            row = table.rows[number]
+            meta = meta_of(row)
+            line = [_text(read(row)) for _, read in fields]
+            line += [meta.get(key, "") for key in keys]
+            if rest:
+                line.append(_text({key: meta[key] for key in meta.keys() & rest}))
+            lines.append(line)
         yield _lines(lines)
 
 

@@ -5,7 +5,7 @@ Rule 1: texts are held in small letters, as tests have them; ``str.lower``, whic
 ``toLowerCase``, not ``casefold``, which a page does not have.
 Rule 2: a regex searches; over a row as a whole ``^`` and ``$`` are the ends of each text, but a
 class such as ``[^a]`` or ``\s`` may reach over the newline between two texts.
-Rule 3: every test is linear in the text.
+Rule 3: every test is linear in the text; a pattern asks for each whether there is ``patience``.
 """
 
 import operator
@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any, Final
 
 from consul_edge.enrich.columns import Cell, Column, Schema, texts_of
+from consul_edge.enrich.patience import check
 from consul_edge.enrich.patterns import PatternSet
 from consul_edge.enrich.terms import (
     NUMBER,
@@ -54,8 +55,7 @@ def holds(test: Test) -> Holds:
                 NUMBER.fullmatch(value) is not None and compare(float(value), number)
             )
         case Pattern(pattern):
-            patterns = PatternSet([searching(pattern)])
-            return lambda value: bool(patterns.matches(value))
+            return partial(_finds, PatternSet([searching(pattern)]))
 
 
 def any_holds(tests: tuple[Test, ...]) -> Holds:
@@ -99,6 +99,11 @@ def _term_predicate(term: Term, schema: Schema) -> Callable[[Any], bool]:
 
 def _column_holds(column: Column, test: Callable[[Cell], bool], negated: bool, row: Any) -> bool:
     return test(column.read(row)) is not negated
+
+
+def _finds(patterns: PatternSet, value: str) -> bool:
+    check()
+    return bool(patterns.matches(value))
 
 
 def _globs(parts: tuple[str, ...], value: str) -> bool:

@@ -4,6 +4,8 @@ Rows as columns: what is asked of a hundred thousand rows is asked of their dist
 Rule 1: a table never changes; what it works out it keeps, and threads may work it out twice.
 Rule 2: rows go by their numbers; selecting and sorting give lists of them.
 Rule 3: blank cells are last in either direction, and equal ones keep the order they had.
+Rule 4: what is asked for decides how often all rows are gone through, so each time asks whether
+there is ``patience`` for it.
 """
 
 from collections import Counter
@@ -16,6 +18,7 @@ from typing import Any, Final, Generic, TypeVar
 from consul_edge.enrich.columns import Cell, Column, Schema, texts_of
 from consul_edge.enrich.matching import Holds, any_holds
 from consul_edge.enrich.natural import natural_key
+from consul_edge.enrich.patience import check, in_steps
 from consul_edge.enrich.rows import NodeRow, ServiceRow
 from consul_edge.enrich.terms import Term
 
@@ -59,7 +62,8 @@ class Coded:
         """Tell of each cell whether any of its texts passes, a blank one's being empty."""
         return [
             (test(texts) if isinstance(texts, str) else any(map(test, texts))) is not negated
-            for texts in self._lowered
+            for some in in_steps(self._lowered)
+            for texts in some
         ]
 
     @cached_property
@@ -118,6 +122,7 @@ class Table(Generic[RowType]):
 
     def coded(self, column: Column) -> Coded:
         """Give one column of all rows."""
+        check()
         found = self._coded.get(column.name)
         if found is None:
             found = Coded(column, self.rows)
@@ -143,7 +148,12 @@ class Table(Generic[RowType]):
         negated = term.negated
         if term.column is None:
             hay = self.haystacks
-            return [number for number in chosen if test(hay[number]) is not negated]
+            return [
+                number
+                for some in in_steps(chosen)
+                for number in some
+                if test(hay[number]) is not negated
+            ]
         coded = self.coded(term.column)
         hits = coded.hits(test, negated=negated)
         codes: Iterable[int] = coded.codes

@@ -149,15 +149,14 @@ class Watches:
             self._polling = asyncio.create_task(self._poll_in_turn(), name="poll in turn")
 
     def _promote(self) -> None:
-        """Give room that became free to those who wait longest."""
+        """Give room that became free to those who wait longest; forget whom nobody waits for."""
+        has_room = True
         for line in list(self._wanting):
             if not (line.waiters or line.is_kept_watched):
                 del self._wanting[line]
                 self._lines.tidy(line)
-            elif self._has_room():
+            elif has_room := has_room and self._has_room():
                 self._start(line)
-            else:
-                return
 
     def _has_room(self) -> bool:
         """Whether a further watch has a place, or would have one if any server were well."""

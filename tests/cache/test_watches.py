@@ -330,3 +330,25 @@ def test_watch_has_a_defect_it_is_tried_again_less_and_less_often(
         assert (found.entry.body, slots_of(edge)[0].polls) == (b"[2]", 1)
 
     play(scene)
+
+
+def test_some_leave_that_were_polled_in_turn_the_others_alone_are_polled() -> None:
+    """Those who wait longest and have no room do not keep up what nobody waits for."""
+
+    async def scene(edge: Edge) -> None:
+        clients = []
+        for number in range(6):
+            edge.consul.say(kv(number), b"[1]", 5)
+            clients.append(await edge.parks(f"{kv(number)}?index=5&wait=600s"))
+            await settled()
+        assert edge.cache.watches.wanted == 5
+        for client in clients[3:]:
+            client.cancel()
+        await elapse(3.0)
+        before = len(edge.consul.asked)
+        await elapse(20.0)
+        asked = {one.target for one in edge.consul.asked[before:] if not one.is_poll}
+        assert asked == {kv(1), kv(2)}
+        assert edge.cache.watches.wanted == 2
+
+    play(scene, poll_limit=1)

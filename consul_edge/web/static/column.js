@@ -72,7 +72,10 @@ export function setValue(column, row, value) {
 
 /** Find the code of a value; undefined: no row has had it. */
 export function findCode(column, value) {
-  column.index ??= new Map(column.values.map((known, code) => [identity(known), code]));
+  if (!column.index) {
+    column.index = new Map();
+    column.values.forEach((known, code) => column.index.set(identity(known), code));
+  }
   return column.index.get(identity(value));
 }
 

@@ -11,8 +11,8 @@ import { reach } from "./automaton.js";
 import { joining, partsOf } from "./joint.js";
 import { judging, lowering } from "./lowered.js";
 import { anyHolds } from "./matching.js";
+import { paced } from "./steps.js";
 
-const STEP = 8;
 const LOOK = 0x7f;
 
 const BLANK = 0;
@@ -30,25 +30,13 @@ export function* evaluating(table, term) {
   return yield* paced(ofColumns(table, term, test, part));
 }
 
-/** Take the steps of work together until 8 ms are over. */
-export function* paced(work) {
-  let until = performance.now() + STEP;
-  for (let step = work.next(); ; step = work.next()) {
-    if (step.done) return step.value;
-    if (performance.now() < until) continue;
-    yield;
-    until = performance.now() + STEP;
-  }
-}
-
 function* ofColumns(table, { column: asked, negated }, test, part) {
   const states = new Uint8Array(table.size);
   const isFirst = asked?.joins === "first";
   for (const { column, texts } of partsOf(table, asked?.sources ?? table.schema.searched)) {
     const lowered = yield* lowering(column, texts);
     const known = yield* judging(lowered, test, part, { fails: FAILS, holds: HOLDS });
-    if (known.includes(HOLDS) || isFirst) raise(states, column, known, isFirst);
-    else if (known.includes(FAILS)) raise(states, column, known, isFirst);
+    raise(states, column, known, isFirst);
   }
   // Without any text there is the empty one, so that "" finds what has none.
   const answers = [test(""), false, true].map((holds) => Number(holds !== negated));

@@ -7,6 +7,7 @@
  */
 
 import { codeOf, findCode } from "./column.js";
+import { finished } from "./steps.js";
 
 const FREE = -1;
 const GONE = -2;
@@ -15,11 +16,24 @@ const GONE = -2;
 export function keysOf(table) {
   const columns = table.schema.key.map((name) => table.fields.get(name));
   if (columns.includes(undefined)) return emptyIndex([], 0);
-  table.keys ??= indexTable(table, columns);
+  table.keys ??= finished(indexing(table, columns));
   return table.keys;
 }
 
-function indexTable(table, columns) {
+/** Make that index in steps, if there is none. */
+export function* preparingKeys(table) {
+  const columns = table.schema.key.map((name) => table.fields.get(name));
+  if (columns.includes(undefined) || table.keys) return;
+  const { version } = table;
+  for (const column of columns) {
+    findCode(column, null);
+    yield;
+  }
+  const index = yield* indexing(table, columns);
+  if (table.version === version) table.keys = index;
+}
+
+function* indexing(table, columns) {
   const index = emptyIndex(columns, table.count);
   for (let row = 0; row < table.size; row += 1) {
     if (!table.alive[row]) continue;
@@ -27,6 +41,7 @@ function indexTable(table, columns) {
     // What is registered anew under another name is for a moment there twice.
     if (before >= 0) table.bury(before);
     addRow(index, row);
+    if ((row & 0xfff) === 0xfff) yield;
   }
   return index;
 }

@@ -13,7 +13,8 @@ import { BadPattern, escaped, readClass, readGroup, single } from "./pattern_cla
 export { BadPattern };
 
 const MOST = 1000;
-const MOST_STEPS = 20_000;
+/** Of all patterns of a search together; a step is about one of RE2's. */
+export const MOST_STEPS = 10_000;
 const REPEAT = /\{(0|[1-9][0-9]{0,7})(?:(,)(0|[1-9][0-9]{0,7})?)?\}/y;
 const NAME = /P?<([A-Za-z0-9_]+)>/y;
 
@@ -26,7 +27,8 @@ export function parsePattern(text) {
 }
 
 function made(op, parts, rest = {}) {
-  const steps = parts.reduce((sum, part) => sum + part.steps, 1);
+  const own = op === "any" ? parts.length - 1 : 0;
+  const steps = parts.reduce((sum, part) => sum + part.steps, own);
   return bounded({ op, parts, ...rest, steps });
 }
 
@@ -81,7 +83,8 @@ function repeated(node, [least, most]) {
   if (least > MOST || times > MOST || least > most) throw new BadPattern("bad repetition operator");
   const found = { op: "repeat", parts: [node], least, most };
   if (times > 1 && !allowance(found, MOST)) throw new BadPattern("bad repetition operator");
-  return bounded({ ...found, steps: node.steps * Math.max(times, 1) + Math.max(times, 1) });
+  const choices = most === Infinity ? 1 : most - least;
+  return bounded({ ...found, steps: node.steps * Math.max(times, 1) + choices });
 }
 
 /** Give what is left of the repetitions allowed at the deepest place. */

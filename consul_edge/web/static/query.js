@@ -9,10 +9,11 @@
  */
 
 import { CHOICE, META, NUMBER, findColumn, nearestName, schemaOf } from "./schema.js";
-import { BadPattern, parsePattern } from "./pattern.js";
+import { BadPattern, MOST_STEPS, parsePattern } from "./pattern.js";
 
 export const MAX_LENGTH = 2000;
 export const MAX_VALUES = 100;
+export const MAX_PATTERNS = 8;
 
 const BLANKS = " \t\r\n\v\f\u00a0";
 const FIELD = /([A-Za-z_][A-Za-z0-9_.-]{0,140}):/y;
@@ -24,7 +25,7 @@ const SAFE = /^[A-Za-z0-9][A-Za-z0-9._:@+-]*$/;
 
 /** Read a query about rows of a kind: `{terms, problems}`, of which the latter are one or none. */
 export function parse(text, kind = "services") {
-  const reader = { text, schema: schemaOf(kind), at: 0, values: 0 };
+  const reader = { text, schema: schemaOf(kind), at: 0, values: 0, patterns: 0, steps: 0 };
   const terms = [];
   try {
     if (countPoints(text) > MAX_LENGTH) throw new Wrong("too-long", endOfPoints(text));
@@ -136,8 +137,11 @@ function readPattern(reader, also) {
   const written = text.slice(at + 1, end);
   if (end >= text.length || !written) return null;
   const pattern = written.replaceAll("\\/", "/");
+  reader.patterns += 1;
+  if (reader.patterns > MAX_PATTERNS) throw new Wrong("too-many", at);
   try {
-    parsePattern(pattern);
+    reader.steps += parsePattern(pattern).steps;
+    if (reader.steps > MOST_STEPS) throw new BadPattern("pattern too large");
   } catch (error) {
     if (!(error instanceof BadPattern)) throw error;
     throw new Wrong("bad-pattern", at, { reason: error.message });

@@ -10,13 +10,14 @@
 
 import { codeOf, decodeColumn, valueOf } from "./column.js";
 import { applyChanges } from "./changes.js";
-import { evaluating, paced } from "./evaluation.js";
+import { evaluating } from "./evaluation.js";
 import { countFacets, countable } from "./facets.js";
 import { joining, jointOf, partsOf } from "./joint.js";
-import { findRow, keysOf } from "./keys.js";
+import { findRow, keysOf, preparingKeys } from "./keys.js";
 import { lowering } from "./lowered.js";
 import { ranking } from "./ranks.js";
 import { findColumn, schemaOf } from "./schema.js";
+import { finished, paced } from "./steps.js";
 
 const KEPT_TERMS = 12;
 
@@ -123,12 +124,6 @@ function wireRow(table, row) {
   return Object.fromEntries(table.names.map((name) => [name, cell(table, row, name)]));
 }
 
-function finished(steps) {
-  let step = steps.next();
-  while (!step.done) step = steps.next();
-  return step.value;
-}
-
 function* selecting(table, terms) {
   const verdicts = [];
   // Those about one column are cheap, and wait for none.
@@ -212,7 +207,7 @@ function* preparing(table, sorts, counted) {
     yield;
     yield* ranking(joint, column, texts);
   }
-  keysOf(table);
+  yield* preparingKeys(table);
 }
 
 function metaKeys(table) {

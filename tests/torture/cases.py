@@ -206,6 +206,18 @@ GUILTY = {
         "without an index",
         History(KEY_WRITES, [read(KEY, key_reply("a#2", BYPASS, index=0), 21)]),
     ),
+    "what a watcher knew that goes back with a new leader": (
+        "index went back",
+        History(
+            KEY_WRITES,
+            [
+                read(KEY, key_reply("a#2", MISS, index=9), 20.5),
+                replace(read(KEY, key_reply("a#1", MISS, index=8), 22), index=9),
+            ],
+            elections=[Election(21.5)],
+            probes=PEACE,
+        ),
+    ),
     "an index that goes back": (
         "index went back",
         History(
@@ -338,7 +350,10 @@ INNOCENT = {
     ),
     "an index that goes back with a new leader that has not applied the last writes": History(
         KEY_WRITES,
-        [replace(read(KEY, key_reply("a#2", BYPASS, index=8), 22), index=9)],
+        [
+            read(KEY, key_reply("a#2", MISS, index=9), 20.5),
+            replace(read(KEY, key_reply("a#2", MISS, index=8), 22), index=9),
+        ],
         elections=[Election(21.5)],
         probes=PEACE,
     ),

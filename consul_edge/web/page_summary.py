@@ -6,7 +6,8 @@ Rule 2: the edge's own state (servers, hit ratio) is everybody's; rows are those
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from operator import attrgetter
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
@@ -75,17 +76,21 @@ def strip_of(table: Table[Any], layout: Layout) -> Strip:
     return found
 
 
-def facet_of(table: Table[Any], terms: Sequence[Term], column: Column) -> list[Value]:
-    """Count by a column what all terms but its own would leave; the most frequent first."""
-    others = [term for term in terms if term.column is None or term.column != column]
-    coded = table.coded(column)
-    counts = Counter(map(coded.codes.__getitem__, table.select(others)))
-    values = [Value(*_named(column, coded.cells[code]), count) for code, count in counts.items()]
-    if column.severity:
-        values.sort(key=lambda value: column.severity.index(value.value))
-    else:
-        values.sort(key=lambda value: (-value.count, natural_key(value.label)))
-    return values
+def facets_of(
+    table: Table[Any], terms: Sequence[Term], columns: Iterable[Column]
+) -> dict[str, list[Value]]:
+    """
+    Count by each column what all terms but its own would leave; the most frequent first.
+
+    What comes after ``MOST_VALUES`` is in no order: nobody reads it here.
+    """
+    everything = table.select(terms)
+    facets = {}
+    for column in columns:
+        others = [term for term in terms if term.column is None or term.column != column]
+        chosen = everything if len(others) == len(terms) else table.select(others)
+        facets[column.name.lower()] = _values(table, chosen, column)
+    return facets
 
 
 def servers_of(servers: Servers) -> list[ServerState]:
@@ -110,6 +115,21 @@ def hit_ratio() -> float | None:
     misses = sum(counted[result] for result in MISSES)
     hits = counted.total() - misses - counted["bypass"]
     return hits / (hits + misses) if hits + misses else None
+
+
+def _values(table: Table[Any], chosen: Sequence[int], column: Column) -> list[Value]:
+    coded = table.coded(column)
+    codes = coded.codes if len(chosen) == len(table) else map(coded.codes.__getitem__, chosen)
+    values = [
+        Value(*_named(column, coded.cells[code]), count) for code, count in Counter(codes).items()
+    ]
+    if column.severity:
+        return sorted(values, key=lambda value: column.severity.index(value.value))
+    values.sort(key=attrgetter("count"), reverse=True)
+    first = sorted(
+        values[:MOST_VALUES], key=lambda value: (-value.count, natural_key(value.label))
+    )
+    return first + values[MOST_VALUES:]
 
 
 def _counted(table: Table[Any], layout: Layout) -> Strip:

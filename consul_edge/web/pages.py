@@ -9,6 +9,7 @@ Rule 3: nothing in it runs but our own modules, and no text in it is taken for m
 """
 
 import asyncio
+import gzip
 from functools import partial
 from typing import Any, Final
 
@@ -20,11 +21,12 @@ from markupsafe import Markup
 from consul_edge import __version__
 from consul_edge.core.errors import EdgeError
 from consul_edge.enrich.problems import problems_of_nodes, problems_of_services
+from consul_edge.enrich.standing import Standing, State
 from consul_edge.enrich.table import Table, page_of
 from consul_edge.enrich.view import View
-from consul_edge.enrich.views import Standing, State
 from consul_edge.web.api_answer import CACHE_CONTROL, VARY, provenance
 from consul_edge.web.assets import ASSETS
+from consul_edge.web.hits import LEVEL, accepts_gzip
 from consul_edge.web.keys import SETTINGS, UPSTREAM, VIEWS
 from consul_edge.web.page_address import MOST_ROWS, ROWS, Address, read_address
 from consul_edge.web.page_columns import LAYOUTS, NODES_LAYOUT, SERVICES_LAYOUT, Layout
@@ -32,8 +34,7 @@ from consul_edge.web.page_data import page_data
 from consul_edge.web.page_row import row_of, sought
 from consul_edge.web.page_summary import (
     MOST_VALUES,
-    Value,
-    facet_of,
+    facets_of,
     hit_ratio,
     servers_of,
     strip_of,
@@ -87,17 +88,18 @@ async def _page(request: web.Request, layout: Layout) -> web.StreamResponse:
     standing = views.standing(token) if view is not None else None
     context = _surroundings(request, address, Speech(language), standing, error)
     # Sorting a hundred thousand rows, or writing two thousand, is nothing for the event loop.
-    text = await asyncio.to_thread(_rendered, request, context, view, address)
-    response = web.Response(
-        status=error.status if error else 200, text=text, content_type="text/html"
-    )
+    zips = accepts_gzip(",".join(request.headers.getall(hdrs.ACCEPT_ENCODING, ())))
+    body = await asyncio.to_thread(_rendered, request, context, view, address, zips=zips)
+    status = 200 if error is None else error.status
+    response = web.Response(status=status, body=body, charset="utf-8", content_type="text/html")
+    if zips:
+        response.headers[hdrs.CONTENT_ENCODING] = "gzip"
     response.headers.update(SECURITY_HEADERS)
     response.headers[hdrs.CACHE_CONTROL] = CACHE_CONTROL
     response.headers[hdrs.VARY] = f"{VARY}, Accept-Language"
     response.headers[hdrs.CONTENT_LANGUAGE] = language
     if standing is not None:
         response.headers.update(provenance(standing))
-    response.enable_compression()
     return response
 
 
@@ -132,11 +134,19 @@ def _surroundings(
 
 
 def _rendered(
-    request: web.Request, context: dict[str, Any], view: View | None, address: Address
-) -> str:
+    request: web.Request,
+    context: dict[str, Any],
+    view: View | None,
+    address: Address,
+    *,
+    zips: bool,
+) -> bytes:
     if view is not None:
         context |= _contents(view, address)
-    return aiohttp_jinja2.render_string(TEMPLATE, request, {"strip": None, "rows": ()} | context)
+    # A lone surrogate, which JSON can hold, is no UTF-8.
+    text = aiohttp_jinja2.render_string(TEMPLATE, request, {"strip": None, "rows": ()} | context)
+    body = text.encode("utf-8", "replace")
+    return gzip.compress(body, LEVEL, mtime=0) if zips else body
 
 
 def _contents(view: View, address: Address) -> dict[str, Any]:
@@ -150,7 +160,8 @@ def _contents(view: View, address: Address) -> dict[str, Any]:
     pages = max(1, -(-len(chosen) // most))
     number = min(address.number, pages)
     make = partial(row_of, address)
-    facets = _facets(table, address)
+    columns = (layout.schema.columns[name] for name in layout.facets)
+    facets = facets_of(table, address.listing.terms, columns)
     return {
         "strip": strip_of(table, layout),
         "total": len(chosen),
@@ -162,21 +173,13 @@ def _contents(view: View, address: Address) -> dict[str, Any]:
         "rows": [make(table.rows[place]) for place in page_of(chosen, number, most)],
         "facets": facets,
         "labels": {
-            (name, value.value): value.label for name, values in facets for value in values
+            (name, value.value): value.label for name, values in facets.items() for value in values
         },
         "open": sought(table, address),
         "troubles": told["problems"],
         "troubles_left_out": told["problems_left_out"],
         "most_values": MOST_VALUES,
     }
-
-
-def _facets(table: Table[Any], address: Address) -> list[tuple[str, list[Value]]]:
-    columns = address.layout.schema.columns
-    return [
-        (name, facet_of(table, address.listing.terms, columns[name]))
-        for name in address.layout.facets
-    ]
 
 
 def _script_safe(told: Any) -> Markup:

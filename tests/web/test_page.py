@@ -1,6 +1,7 @@
 """The page without a script: what its HTML says, to whom, and in which words."""
 
 import asyncio
+import gzip
 import html
 import json
 import re
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from consul_edge.demo.standin import StandIn
-from consul_edge.enrich.views import State
+from consul_edge.enrich.standing import State
 from consul_edge.web.keys import VIEWS
 from tests.house import House, edge_over
 from tests.waiting import eventually
@@ -169,7 +170,7 @@ class TestAbove:
         text = await page(house, "/?status=critical")
         strip = re.sub(r"<svg.*?</svg>", "", text[text.index('id="strip"') :], flags=re.DOTALL)
         for status, count in document["facets"]["status"].items():
-            assert re.search(rf"<b>{count}</b> {status}<", strip)
+            assert re.search(rf'<b>{count}</b> <span class="word">{status}<', strip)
         for category, count in document["facets"]["category"].items():
             assert re.search(rf'"{category}".*?<b>{count}</b>', strip, re.DOTALL)
 
@@ -362,6 +363,16 @@ class TestHeaders:
         told = json.loads(data[1])
         assert told["view"] == "services"
         assert told["words"]["services"] == "Services"
+
+    async def test_page_is_compressed_for_who_takes_that(self, house: House) -> None:
+        """It says the same, in a third of the bytes."""
+        plain = await house.ask("GET", "/nodes?lang=en")
+        zipped = await house.ask("GET", "/nodes?lang=en", [("Accept-Encoding", "gzip")])
+        assert dict(zipped.headers)["Content-Encoding"] == "gzip"
+        assert cells(gzip.decompress(zipped.body).decode(), "name") == cells(
+            plain.body.decode(), "name"
+        )
+        assert len(zipped.body) * 3 < len(plain.body)
 
     async def test_head_gives_the_headers_alone(self, house: House) -> None:
         """Who asks for the head gets no body."""

@@ -17,10 +17,10 @@ const DENSE = 24;
 const WIDTHS = {
   status: [98, 0],
   service: [130, 1.2],
-  id: [190, 2],
+  id: [180, 2],
   node: [120, 1.1],
-  addr: [156, 0.3],
-  category: [168, 0.3],
+  addr: [156, 0.2],
+  category: [190, 0.2],
   site: [96, 0.8],
   company: [96, 0.9],
   tags: [140, 1.4],

@@ -9,7 +9,7 @@ import { follow, toggled } from "./chips.js";
 import { countsOf, termsOf } from "./counts.js";
 import { make, makeSvg, say } from "./dom.js";
 import { writeState } from "./state.js";
-import { age, number, page, t, known, valueName } from "./words.js";
+import { age, number, page, t, valueName } from "./words.js";
 
 const GROUPS = 8;
 const WIDTH = 100;
@@ -109,9 +109,11 @@ function showCounts(strip, table, address) {
 
 function item({ value, label, counts, total }, address) {
   const [worst] = page.health[0];
-  const failing = counts[0]
-    ? make("span", { class: `status ${worst} count`, title: known("status", worst) }, number(counts[0]))
-    : null;
+  const failing = make(
+    "span",
+    { class: counts[0] ? `status ${worst} count` : "count" },
+    counts[0] ? number(counts[0]) : "",
+  );
   const link = make(
     "a",
     {
@@ -123,10 +125,11 @@ function item({ value, label, counts, total }, address) {
     },
     make("span", { class: "label" }, valueName(page.group, label)),
     " ",
-    failing,
-    " ",
     make("b", {}, number(total)),
+    " ",
     bar(counts),
+    " ",
+    failing,
   );
   return make("li", {}, link);
 }

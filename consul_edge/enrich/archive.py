@@ -7,6 +7,8 @@ Rule 2: what is whole (nodes, sites) has a TTL besides, as the backstop; what wa
 many things, and is bounded by its bytes alone.
 Rule 3: rendering is work for a thread, of which there are few; who leaves takes nothing from
 those who wait for the same.
+Rule 4: how long a search takes, its client decides: so searches have threads of their own, and
+each a ``patience``, which is over too when nobody waits for it any more.
 """
 
 import asyncio
@@ -17,6 +19,7 @@ from functools import partial
 from typing import Final, TypeVar
 
 from consul_edge.cache.store import MemoryStore
+from consul_edge.enrich.patience import Patience
 from consul_edge.enrich.zipping import Zipped, zip_up
 
 MAX_DOCUMENTS: Final = 1_000
@@ -25,7 +28,13 @@ MAX_BYTES: Final = 128 * 2**20
 """Of each of the two: a hundred thousand instances are 60 MB of JSON, and 5 zipped."""
 
 THREADS: Final = 2
-"""How many documents are rendered at once; the executor is everybody's."""
+"""How many searches are rendered at once; the executor is everybody's."""
+
+WHOLE_THREADS: Final = 1
+"""How many others are, besides."""
+
+SEARCH_SECONDS: Final = 5.0
+"""That a thread works for one search: a hundred thousand rows by three columns as CSV are 2."""
 
 _OVERHEAD: Final = 500
 """Bytes of a kept document beside its content, about."""
@@ -44,6 +53,9 @@ class Order:
 
     index: int
     """Of the rows that it is made of."""
+
+    is_search: bool = True
+    """Whether what is asked decides how long it takes, and not the rows alone."""
 
     @property
     def name(self) -> str:
@@ -65,6 +77,18 @@ class Print:
     def size_bytes(self) -> int:
         """What it takes in memory."""
         return len(self.content) + len(self.order.listing) + _OVERHEAD
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """One rendering under way."""
+
+    task: asyncio.Task[Print]
+    patience: Patience | None
+    """None: it takes what it takes, and serves whoever comes next."""
+
+    waiting: int = 0
+    """Who wants it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +119,12 @@ class Archive:
         self._ttls = ttls
         self._documents = MemoryStore[Print](max_entries=MAX_DOCUMENTS, max_bytes=max_bytes)
         self._listings = MemoryStore[Print](max_entries=MAX_LISTINGS, max_bytes=max_bytes)
-        self._running: dict[tuple[str, int], asyncio.Task[Print]] = {}
-        self._threads = asyncio.Semaphore(THREADS)
+        self._running: dict[tuple[str, int], Job] = {}
+        """Those that may be waited for."""
+        self._jobs: set[Job] = set()
+        """All, also those that everybody has left."""
+        self._for_searches = asyncio.Semaphore(THREADS)
+        self._for_others = asyncio.Semaphore(WHOLE_THREADS)
         self._loop = asyncio.get_running_loop()
         self._asked: dict[str, list[int]] = {}
         """By document, how often it was there and how often it was not."""
@@ -141,10 +169,11 @@ class Archive:
 
     async def close(self) -> None:
         """Wait for nothing that is still being rendered."""
-        running = tuple(self._running.values())
-        for task in running:
-            task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
+        jobs = tuple(self._jobs)
+        for job in jobs:
+            _end(job)
+            job.task.cancel()
+        await asyncio.gather(*(job.task for job in jobs), return_exceptions=True)
 
     def _kept(self, document: str) -> Iterator[Print]:
         for store in (self._documents, self._listings):
@@ -169,23 +198,47 @@ class Archive:
 
     async def _once(self, order: Order, form: str, make: Callable[[], bytes | Zipped]) -> Print:
         key = (f"{order.name}:{form}", order.index)
-        task = self._running.get(key)
-        if task is None:
-            task = asyncio.create_task(self._make(order, form, make))
-            self._running[key] = task
-            task.add_done_callback(partial(self._done, key))
-        return await asyncio.shield(task)
+        job = self._running.get(key) or self._begin(key, order, form, make)
+        job.waiting += 1
+        try:
+            return await asyncio.shield(job.task)
+        finally:
+            job.waiting -= 1
+            if not job.waiting and _end(job):
+                self._leave(key, job)
+
+    def _begin(
+        self,
+        key: tuple[str, int],
+        order: Order,
+        form: str,
+        make: Callable[[], bytes | Zipped],
+    ) -> Job:
+        patience = Patience(SEARCH_SECONDS) if order.is_search else None
+        work = make if patience is None else partial(patience.spend, make)
+        job = Job(asyncio.create_task(self._make(order, form, work)), patience)
+        self._running[key] = job
+        self._jobs.add(job)
+        job.task.add_done_callback(partial(self._done, key, job))
+        return job
 
     async def _make(self, order: Order, form: str, make: Callable[[], bytes | Zipped]) -> Print:
-        async with self._threads:
+        # A task that is given up keeps its place: its thread works up to the next check.
+        async with self._for_searches if order.is_search else self._for_others:
             content = await asyncio.to_thread(make)
         one = Print(order, content, self._loop.time())
         ttl = None if order.listing else self._ttls.get(order.document)
         await self._store(order).set(f"{order.name}:{form}", one, ttl=ttl)
         return one
 
-    def _done(self, key: tuple[str, int], task: asyncio.Task[Print]) -> None:
-        self._running.pop(key, None)
+    def _leave(self, key: tuple[str, int], job: Job) -> None:
+        """Have nobody else wait for it."""
+        if self._running.get(key) is job:
+            del self._running[key]
+
+    def _done(self, key: tuple[str, int], job: Job, task: asyncio.Task[Print]) -> None:
+        self._jobs.discard(job)
+        self._leave(key, job)
         # Told to whoever waited; nobody may be left.
         if not task.cancelled():
             task.exception()
@@ -197,3 +250,11 @@ class Archive:
     def _count(self, order: Order, form: str) -> None:
         is_miss = self._peek(order, form) is None
         self._asked.setdefault(order.document, [0, 0])[is_miss] += 1
+
+
+def _end(job: Job) -> bool:
+    """Have a job end that has a patience, and tell whether it has one."""
+    if job.patience is None:
+        return False
+    job.patience.end()
+    return True

@@ -52,6 +52,7 @@ class Patience:
             TakesTooLong: When it is over before.
         """
         self._until = self._clock() + self._seconds
+        self.check()
         before = _current.set(self)
         try:
             return make()

@@ -99,7 +99,13 @@ class Api:
         index = wanted.index_of(view)
         end = wanted.end
         document = Document(
-            Order(wanted.document, self._identity_of(token), wanted.listing, index),
+            Order(
+                wanted.document,
+                self._identity_of(token),
+                wanted.listing,
+                index,
+                is_search=wanted.is_search,
+            ),
             partial(wanted.render, view),
             end(view, index, standing, self._readers.now() - began) if end else b"",
             wanted.content_type,

@@ -65,6 +65,9 @@ class Wanted:
     listing: str = ""
     """What is asked of it, in one spelling; empty: all."""
 
+    is_search: bool = False
+    """Whether that decides how long it takes."""
+
     poll: Poll | None = None
     content_type: str = JSON
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -116,11 +119,12 @@ def targets(given: Parameters) -> Wanted:
         "services",
         latest(OF_SERVICES, OF_NODES),  # the labels have the nodes' Meta
         partial(_targets_of, listing),
-        f"sd {spelled(given)}",
-        listing.poll,
+        listing=f"sd {spelled(given)}",
+        poll=listing.poll,
         # Prometheus takes this one, and no other.
-        "application/json",
+        content_type="application/json",
         end=None,
+        is_search=bool(spelled(given)),
     )
 
 
@@ -165,7 +169,10 @@ def _rows(
     listing = read_listing(given, accepted)
     further = named([pair for pair in given if pair[0] == _FACETS], _FACETS)
     facets = documents.read_facets(further.get(_FACETS, ""), accepted.schema)
-    wanted = partial(Wanted, document, index_of, listing=spelled(given), poll=listing.poll)
+    asked = spelled(given)
+    wanted = partial(
+        Wanted, document, index_of, listing=asked, poll=listing.poll, is_search=bool(asked)
+    )
     if listing.format is Format.CSV:
         return wanted(
             lambda view: csv(view, listing),
@@ -181,4 +188,6 @@ def _of_node(
 ) -> Wanted:
     index = latest(OF_NODES, OF_SERVICES)
     listing = f"{what} {who}"
-    return Wanted("nodes", index, lambda view: render(view, who), listing, polled(given))
+    return Wanted(
+        "nodes", index, lambda view: render(view, who), listing=listing, poll=polled(given)
+    )

@@ -142,7 +142,7 @@ class Events:
     async def _change(self, before: View | None, view: View, identity: str) -> bytes:
         if before is None:
             return _reload(view, INDEXES)
-        order = Order("events", identity, str(before.index), view.index)
+        order = Order("events", identity, str(before.index), view.index, is_search=False)
         return await self._archive.plain(order, partial(_changes, before, view))
 
 

@@ -38,9 +38,10 @@ def data(given: Parameters) -> Wanted:
         "services",
         latest(OF_SERVICES, OF_SITES),
         lambda view: monitoring.data(view, listing, category),
-        f"data {spelled(given)}",
-        listing.poll,
+        listing=f"data {spelled(given)}",
+        poll=listing.poll,
         end=_source,
+        is_search=True,
     )
 
 
@@ -52,14 +53,17 @@ def summary(given: Parameters) -> Wanted:
         "services",
         OF_SERVICES,
         lambda view: monitoring.summary(view, listing, category),
-        f"summary {spelled(given)}",
-        listing.poll,
+        listing=f"summary {spelled(given)}",
+        poll=listing.poll,
+        is_search=bool(spelled(given)),
     )
 
 
 def categories(given: Parameters) -> Wanted:
     """Read what is asked of the categories."""
-    return Wanted("rules", OF_RULES, monitoring.categories, "monitoring", polled(given))
+    return Wanted(
+        "rules", OF_RULES, monitoring.categories, listing="monitoring", poll=polled(given)
+    )
 
 
 def _category(given: Parameters) -> str:

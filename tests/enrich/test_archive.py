@@ -9,12 +9,14 @@ from typing import Final
 
 import pytest
 
+from consul_edge.enrich import archive as module
 from consul_edge.enrich.archive import THREADS, Archive, Order
+from consul_edge.enrich.patience import TakesTooLong, check
 from consul_edge.enrich.zipping import Zipped
 from tests.waiting import eventually
 from tests.warp import skip, warped
 
-NODES: Final = Order("nodes", "alice", "", 7)
+NODES: Final = Order("nodes", "alice", "", 7, is_search=False)
 LISTING: Final = Order("services", "alice", "site=rio", 7)
 
 
@@ -142,6 +144,120 @@ async def test_more_are_to_be_rendered_than_there_are_threads_the_rest_waits() -
         await eventually(lambda: running == THREADS, "all threads at work")
         go.set()
     assert most == THREADS
+
+
+class Search:
+    """Searches for ever, if it may."""
+
+    def __init__(self) -> None:
+        self.begun = 0
+        self.ended = 0
+
+    def __call__(self) -> bytes:
+        self.begun += 1
+        try:
+            while True:
+                check()
+        finally:
+            self.ended += 1
+
+
+async def test_searches_have_all_their_threads_a_whole_document_is_rendered() -> None:
+    """What everybody asks for waits for nobody's search."""
+    archive, go = Archive({"nodes": 60.0}), threading.Event()
+
+    def search() -> bytes:
+        go.wait(20)
+        return b"found"
+
+    async with asyncio.TaskGroup() as group:
+        for number in range(THREADS + 1):
+            group.create_task(archive.plain(replace(LISTING, listing=str(number)), search))
+        assert await archive.plain(NODES, Printer()) == b"rows"
+        go.set()
+
+
+async def test_search_takes_too_long_it_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its client is told so; a document as a whole takes what it takes."""
+    monkeypatch.setattr(module, "SEARCH_SECONDS", 0.0)
+    archive = Archive({"nodes": 60.0})
+
+    def render() -> bytes:
+        check()
+        return b"rows"
+
+    with pytest.raises(TakesTooLong):
+        await archive.plain(LISTING, render)
+    assert await archive.plain(NODES, render) == b"rows"
+
+
+@pytest.mark.parametrize("leaving", [1, 2])
+async def test_all_who_wait_for_a_search_have_left_it_ends(leaving: int) -> None:
+    """Its thread is free for what somebody waits for."""
+    archive, search = Archive({}), Search()
+    asking = [asyncio.create_task(archive.plain(LISTING, search)) for _ in range(2)]
+    await eventually(lambda: search.begun, "begun")
+    for task in asking[:leaving]:
+        task.cancel()
+    await asyncio.wait(asking[:leaving])
+    if leaving == 1:
+        assert not search.ended, "somebody waits"
+        asking[1].cancel()
+    await eventually(lambda: search.ended, "ended")
+    await asyncio.wait(asking)
+    assert search.begun == 1
+
+
+async def test_searches_nobody_waits_for_stand_in_the_queue_they_never_begin() -> None:
+    """Who sends a thousand and leaves has kept nobody waiting."""
+    archive, searches = Archive({}), [Search() for _ in range(THREADS + 3)]
+    asking = [
+        asyncio.create_task(archive.plain(replace(LISTING, listing=str(number)), search))
+        for number, search in enumerate(searches)
+    ]
+    await eventually(lambda: sum(one.begun for one in searches) == THREADS, "all threads at work")
+    for task in asking:
+        task.cancel()
+    await asyncio.wait(asking)
+    assert await archive.plain(LISTING, Printer()) == b"rows"
+    assert sum(one.begun for one in searches) == THREADS
+
+
+async def test_search_that_was_left_is_asked_for_again_it_begins_anew() -> None:
+    """Who comes later does not get the end of those before."""
+    archive, search = Archive({}), Search()
+    first = asyncio.create_task(archive.plain(LISTING, search))
+    await eventually(lambda: search.begun, "begun")
+    first.cancel()
+    await asyncio.wait([first])
+    assert await archive.plain(LISTING, Printer()) == b"rows"
+
+
+async def test_whole_document_is_left_by_all_it_is_kept_all_the_same() -> None:
+    """The next client asks for it, too."""
+    archive, go, printer = Archive({"nodes": 60.0}), threading.Event(), Printer()
+
+    def slow() -> bytes:
+        go.wait(20)
+        return printer()
+
+    first = asyncio.create_task(archive.plain(NODES, slow))
+    await asyncio.sleep(0)
+    first.cancel()
+    await asyncio.wait([first])
+    go.set()
+    await eventually(lambda: archive.stock("nodes").entries, "kept")
+    assert printer.count == 1
+
+
+async def test_archive_is_closed_while_it_searches_no_thread_goes_on() -> None:
+    """A process can only end when its threads have."""
+    archive, search = Archive({}), Search()
+    asking = asyncio.create_task(archive.plain(LISTING, search))
+    await eventually(lambda: search.begun, "begun")
+    await archive.close()
+    await asyncio.wait([asking])
+    await eventually(lambda: search.ended, "ended")
 
 
 async def test_zipped_document_is_asked_for_again_it_is_not_compressed_again() -> None:

@@ -225,5 +225,8 @@ class Watches:
         except EdgeError:
             return
         if line.entry is None:
+            if not line.waiters:
+                # Whoever has it kept watched wants it again, and has his own pace.
+                self._wanting.pop(line, None)
             # An error that is the clients' to see.
             line.release_all()

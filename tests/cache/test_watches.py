@@ -352,3 +352,33 @@ def test_some_leave_that_were_polled_in_turn_the_others_alone_are_polled() -> No
         assert edge.cache.watches.wanted == 2
 
     play(scene, poll_limit=1)
+
+
+@pytest.mark.parametrize(
+    ("body", "status"), [(b"x" * 3000, 200), (b"Permission denied", 403)], ids=["large", "denied"]
+)
+def test_followed_line_without_room_cannot_be_kept_it_is_not_polled_for_ever(
+    body: bytes, status: int
+) -> None:
+    """Whoever follows it looks again, now and then; nobody waits for it meanwhile."""
+
+    async def scene(edge: Edge) -> None:
+        edge.consul.say(KV, b"[]", 5)
+        await edge.parks(f"{KV}?index=5&wait=600s")
+        await until(lambda: edge.consul.parked)
+        edge.consul.say(WEB, b"[1]", 5)
+        following = edge.cache.follow(WEB, "", lambda: None)
+        await following.fetch()
+        assert edge.cache.watches.wanted == 1
+        edge.consul.say(WEB, body, 6 if status == 200 else 0, status)
+        await elapse(5.0)
+        before = len(edge.consul.of(WEB))
+        await elapse(60.0)
+        assert len(edge.consul.of(WEB)) == before
+        assert edge.cache.watches.wanted == 0
+        edge.consul.say(WEB, b"[2]", 7)
+        await following.fetch()
+        assert edge.cache.watches.wanted == 1
+        following.close()
+
+    play(scene, poll_limit=1, CACHE__MAX_ENTRY_BYTES="2KiB")

@@ -40,21 +40,21 @@ class Classes:
 
 Effect = KvEntry | KvTree | Classes
 
+_LISTED: Final = ("/v1/catalog/", "/v1/health/", "/v1/internal/ui/", "/v1/coordinate/")
+_LOCKED: Final = ("/v1/session/", "/v1/kv/")
+
 EVERYTHING: Final = Classes(None)
-CATALOG: Final = Classes(("/v1/catalog/", "/v1/health/", "/v1/internal/ui/", "/v1/coordinate/"))
-SESSIONS: Final = Classes(("/v1/session/", "/v1/kv/"))
+SESSIONS: Final = Classes(_LOCKED)
 """The end of a session releases or deletes the entries that it locks."""
+CATALOG: Final = Classes(_LISTED + _LOCKED)
+"""A node that goes, or a check that fails, ends the sessions that hang on it."""
 MESH: Final = Classes(
-    ("/v1/config/", "/v1/connect/", "/v1/discovery-chain/", "/v1/exported-services")
-    + (CATALOG.prefixes or ())
+    ("/v1/config/", "/v1/connect/", "/v1/discovery-chain/", "/v1/exported-services", *_LISTED)
 )
 
 _BY_PREFIX: Final[tuple[tuple[str, Effect | None], ...]] = (
-    # A check's own beat: it changes what the watch will show, many times a second.
+    # That all is well: the beat of every check, many times a second, and seldom any news.
     ("/v1/agent/check/pass/", None),
-    ("/v1/agent/check/warn/", None),
-    ("/v1/agent/check/fail/", None),
-    ("/v1/agent/check/update/", None),
     ("/v1/agent/token/", EVERYTHING),
     ("/v1/agent/connect/", None),
     ("/v1/agent/", CATALOG),
@@ -88,6 +88,8 @@ def effects(call: Call, body: bytes | None) -> tuple[Effect, ...]:
         return (_kv(call.method, decoded.removeprefix("/v1/kv/"), query),)
     if decoded == "/v1/txn":
         return _transaction(body)
+    if decoded.startswith("/v1/agent/check/update/"):
+        return () if _is_beat(body) else (CATALOG,)
     for prefix, effect in _BY_PREFIX:
         if decoded.startswith(prefix):
             return (effect,) if effect is not None else ()
@@ -120,6 +122,17 @@ def _kv(method: str, key: str, query: str) -> Effect:
     # In doubt (an encoded name, a ";") a deletion is taken for a recursive one.
     recursive = "recurse" in query or "%" in query or ";" in query
     return KvTree(key) if method == "DELETE" and recursive else KvEntry(key)
+
+
+def _is_beat(body: bytes | None) -> bool:
+    """Tell whether a check is updated to what ``check/pass`` says."""
+    try:
+        update = msgspec.json.decode(body or b"", type=dict[str, object])
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return False
+    # Go reads field names in any case, and one of several.
+    said = [value for name, value in update.items() if name.lower() == "status"]
+    return bool(said) and all(value == "passing" for value in said)
 
 
 def _transaction(body: bytes | None) -> tuple[Effect, ...]:

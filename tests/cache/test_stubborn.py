@@ -372,3 +372,22 @@ def test_token_logs_out_its_own_answers_alone_are_forgotten() -> None:
         assert edge.line(WEB, token="theirs").entry is not None
 
     play(scene)
+
+
+@pytest.mark.parametrize("target", ["/v1/catalog/deregister", "/v1/agent/check/fail/web"])
+def test_session_ends_with_its_node_or_check_the_lock_that_it_held_is_read_anew(
+    target: str,
+) -> None:
+    """Whoever has just taken a node away himself finds its locks free."""
+
+    async def scene(edge: Edge) -> None:
+        edge.consul.say(KV, b'[{"Session":"gone"}]', 90)
+        await edge.watched(KV)
+
+        async def released() -> None:
+            edge.consul.say(KV, b'[{"LockIndex":1}]', 100)
+
+        await edge.write("PUT", target, released)
+        assert (await edge.kept(KV)).entry.body == b'[{"LockIndex":1}]'
+
+    play(scene, CACHE__ENDPOINTS="/v1/kv/=watch")

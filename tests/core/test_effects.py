@@ -35,6 +35,9 @@ WRITES: list[tuple[str, str, tuple[Effect, ...]]] = [
     ("PUT", "/v1/agent/service/deregister/web", (CATALOG,)),
     ("PUT", "/v1/agent/maintenance?enable=true", (CATALOG,)),
     ("PUT", "/v1/agent/check/pass/service:web", ()),
+    ("PUT", "/v1/agent/check/warn/service:web", (CATALOG,)),
+    ("PUT", "/v1/agent/check/fail/service:web", (CATALOG,)),
+    ("PUT", "/v1/agent/check/update/service:web", (CATALOG,)),
     ("PUT", "/v1/session/create", (SESSIONS,)),
     ("PUT", "/v1/session/destroy/id", (SESSIONS,)),
     ("PUT", "/v1/session/renew/id", ()),
@@ -109,7 +112,10 @@ TOUCHED: list[tuple[Effect, str, bool]] = [
     (KvTree(""), "/v1/kv/anything", True),
     (CATALOG, "/v1/health/service/web", True),
     (CATALOG, "/v1/catalog/nodes?dc=dc2", True),
-    (CATALOG, "/v1/kv/a", False),
+    (CATALOG, "/v1/kv/a", True),
+    (CATALOG, "/v1/session/list", True),
+    (MESH, "/v1/kv/a", False),
+    (MESH, "/v1/health/service/web", True),
     (SESSIONS, "/v1/kv/locked", True),
     (MESH, "/v1/discovery-chain/web", True),
     (EVERYTHING, "/v1/kv/a", True),
@@ -143,3 +149,23 @@ def test_recursive_deletion_touches_every_answer_that_could_hold_a_deleted_entry
     entries = [prefix, f"{prefix}a", f"{prefix}b/a"]
     shown = [one for one in entries if (one.startswith(asked) if recurse else one == asked)]
     assert not shown or touches(KvTree(prefix), key)
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (b'{"Status": "passing"}', ()),
+        (b'{"status":"passing","Output":"critical"}', ()),
+        (b'{"Status": "critical"}', (CATALOG,)),
+        (b'{"Status": "passing", "status": "critical"}', (CATALOG,)),
+        (b'{"Output": "x"}', (CATALOG,)),
+        (b"[]", (CATALOG,)),
+        (b"{", (CATALOG,)),
+        (None, (CATALOG,)),
+    ],
+)
+def test_check_is_updated_only_a_beat_touches_nothing(
+    body: bytes | None, expected: tuple[Effect, ...]
+) -> None:
+    """Whoever says that he is not well wants that seen; that he is well he says all the time."""
+    assert effects(parse_call("PUT", "/v1/agent/check/update/a"), body) == expected

@@ -52,7 +52,7 @@ def csv_chunks(table: Table[RowType], chosen: Sequence[int]) -> Iterator[bytes]:
             line = [_text(read(row)) for _, read in fields]
             line += [meta.get(key, "") for key in keys]
             if rest:
-                line.append(_text({key: meta[key] for key in meta.keys() & rest}))
+                line.append(_text({key: cell for key, cell in meta.items() if key in rest}))
             lines.append(line)
         yield _lines(lines)
 

@@ -110,6 +110,35 @@ def test_csv_of_the_shelf_is_utf_8_with_crlf() -> None:
     assert "Ação".encode() in content
 
 
+class CountedKey(str):
+    """A key that counts how often any of its kind was looked up."""
+
+    looked_up = 0
+
+    __slots__ = ()
+
+    def __hash__(self) -> int:
+        """Count."""
+        CountedKey.looked_up += 1
+        return super().__hash__()
+
+
+def test_rows_have_keys_of_their_own_csv_looks_up_no_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What an export costs grows with the entries, not with rows times keys."""
+    monkeypatch.setattr(export, "MAX_META_COLUMNS", 1)
+    rows = [
+        service(row, meta={CountedKey(f"{row}-{n}"): "v" for n in range(5)}) for row in range(200)
+    ]
+    table, chosen = everything(rows)
+    assert len(table.meta_keys) == 1_000
+    CountedKey.looked_up = 0
+    text = b"".join(csv_chunks(table, chosen)).decode()
+    assert '"{""7-0"":""v"",' in text
+    assert CountedKey.looked_up < 20 * 1_000
+
+
 def test_keys_beyond_the_bound_are_in_one_column_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody can make an export of a million columns, and nothing is left out."""
     monkeypatch.setattr(export, "MAX_META_COLUMNS", 1)

@@ -2,13 +2,15 @@
 Rows as CSV: RFC 4180, UTF-8, a header, in chunks.
 
 Rule 1: a cell that a spreadsheet would take for a formula gets an apostrophe in front, which
-spreadsheets do not show. Names come from whoever may register a service.
+spreadsheets do not show; and so does what follows a semicolon or a line end within a cell, where
+Excel parts cells if commas are for decimals. Names come from whoever may register a service.
 Rule 2: each key of Meta is a column of its own, the most frequent first; those beyond the bound
 are together in the last one, ``Meta``, as JSON. Tags are joined by commas, a mapping is JSON.
 """
 
 import csv
 import io
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -22,7 +24,11 @@ MAX_META_COLUMNS: Final = 100
 
 CONTENT_TYPE: Final = "text/csv; charset=utf-8; header=present"
 
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n")
+_SIGNS: Final = "=+-@\uff1d\uff0b\uff0d\uff20"
+"""What formulas begin with, also as wide as a Chinese character."""
+
+_FORMULA: Final = (*_SIGNS, "\t", "\r", "\n")
+_PARTED: Final = re.compile(rf'[;\r\n]"*(?=[{re.escape(_SIGNS)}])')
 _META: Final = frozenset({"Meta", "meta"})
 
 
@@ -30,9 +36,11 @@ def guarded(cell: str) -> str:
     """
     Make a cell harmless.
 
-    >>> guarded("=HYPERLINK(1)"), guarded("-1"), guarded("a-1")
-    ("'=HYPERLINK(1)", "'-1", 'a-1')
+    >>> guarded("=HYPERLINK(1)"), guarded("-1"), guarded("a-1"), guarded("a;-1")
+    ("'=HYPERLINK(1)", "'-1", 'a-1', "a;'-1")
     """
+    if ";" in cell or "\n" in cell or "\r" in cell:
+        cell = _PARTED.sub(r"\g<0>'", cell)
     return f"'{cell}" if cell.startswith(_FORMULA) else cell
 
 

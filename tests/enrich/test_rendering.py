@@ -83,7 +83,7 @@ def test_csv_parsed_again_has_the_cells_of_the_rows(rows: list[ServiceRow]) -> N
     ]
 
 
-@pytest.mark.parametrize("first", ["=", "+", "-", "@", "\t", "\r", "\n"])
+@pytest.mark.parametrize("first", [*"=+-@", *"\uff1d\uff0b\uff0d\uff20", "\t", "\r", "\n"])
 def test_cell_that_begins_like_a_formula_is_guarded_in_csv(first: str) -> None:
     """A spreadsheet shows the name of a service and runs nothing."""
     name = f"{first}cmd|' /C calc'!A0"
@@ -92,6 +92,28 @@ def test_cell_that_begins_like_a_formula_is_guarded_in_csv(first: str) -> None:
 
     assert line["ID"] == f"'{name}"
     assert line[f"Meta.{name}"] == f"'{name}"
+
+
+@pytest.mark.parametrize(
+    ("written", "safe"),
+    [
+        ("x;=HYPERLINK(1)", "x;'=HYPERLINK(1)"),
+        ('x;"=HYPERLINK(1)', "x;\"'=HYPERLINK(1)"),
+        ("x\n=1", "x\n'=1"),
+        ("x\r\n@a", "x\r\n'@a"),
+        ("x;;-1;+2", "x;;'-1;'+2"),
+        ("x;\uff1d1", "x;'\uff1d1"),
+        (";=1", ";'=1"),
+        ("a;b=1,c-d\ne", "a;b=1,c-d\ne"),
+    ],
+)
+def test_spreadsheet_parts_cells_at_semicolons_none_begins_like_a_formula(
+    written: str, safe: str
+) -> None:
+    """Where a comma is the decimal point, Excel takes a file of commas apart at semicolons."""
+    line = parsed([service(id="a", meta={"os": written})])[0]
+
+    assert line["Meta.os"] == safe
 
 
 def test_csv_without_rows_is_its_header() -> None:

@@ -1,12 +1,15 @@
 """
 What a caller of the enriched API asks for, read from its request.
 
-Rule: a token comes in a header.  In a target it would stand in histories and in the logs of every
-proxy under way; one that does is refused, and its value is told to nobody.
+Rule 1: a token comes in a header.  In a target it would stand in histories and in the logs of
+every proxy under way; one that does is refused, and its value is told to nobody.
+Rule 2: what Consul's own calls take and these do not is refused by name: taken for a key of Meta
+it would choose no rows, and ignored it would choose others than were asked for.
 """
 
 import difflib
 from collections.abc import Iterable, Mapping
+from typing import Final
 
 from aiohttp import web
 
@@ -16,21 +19,42 @@ from consul_edge.enrich.document import shown
 Parameters = list[tuple[str, str]]
 """Decoded, in their order."""
 
+_ONE_SPACE: Final = "there is one namespace and one partition here, the default"
+_HOW: Final = "how sure an answer is the edge decides, and tells in it"
+
+_CONSULS: Final = {
+    "ns": _ONE_SPACE,
+    "partition": _ONE_SPACE,
+    "stale": _HOW,
+    "consistent": _HOW,
+    "cached": _HOW,
+    "pretty": "no answer is written another way",
+}
+
+_SPACES: Final = ("X-Consul-Namespace", "X-Consul-Partition")
+
 
 def parameters(request: web.Request) -> Parameters:
     """
     Read the query.
 
     Raises:
-        BadRequest: When there is a token in it.
+        BadRequest: When there is something in it, or beside it, that only Consul's own calls take.
     """
     found = list(request.query.items())
     for name, _ in found:
         # Consul would not know "Token", but who writes that means it.
-        if name.lower() == "token":
+        plain = name.lower()
+        if plain == "token":
             raise BadRequest(
                 "token: not taken here: send it as X-Consul-Token or Authorization: Bearer"
             )
+        if plain in _CONSULS:
+            raise BadRequest(f"{name}: not taken here: {_CONSULS[plain]}; as Meta: meta.{plain}")
+    for header in _SPACES:
+        for value in request.headers.getall(header, ()):
+            if value.lower() not in ("", "default"):
+                raise BadRequest(f"{header}: {shown(value)}: {_ONE_SPACE}")
     return found
 
 

@@ -50,3 +50,50 @@ class TestTime:
         """It is as long as the rows are many, which no client decides."""
         monkeypatch.setattr(archive, "SEARCH_SECONDS", 0.0)
         assert (await api.ask(target)).status == 200
+
+
+class TestConsulsOwn:
+    @pytest.mark.parametrize("path", ["/api/v1/services", "/api/v1/nodes", "/api/v1/events"])
+    @pytest.mark.parametrize(
+        ("query", "words"),
+        [
+            ("ns=team", ["ns:", "namespace"]),
+            ("partition=p", ["partition:", "namespace"]),
+            ("stale", ["stale:", "as Meta: meta.stale"]),
+            ("consistent", ["consistent:"]),
+            ("cached", ["cached:"]),
+            ("pretty", ["pretty:"]),
+            ("Pretty=1", ["Pretty:"]),
+        ],
+    )
+    async def test_parameter_is_one_of_consuls_calls_it_is_refused_by_name(
+        self, path: str, query: str, words: list[str], api: Stage
+    ) -> None:
+        """Taken for a key of Meta it would choose no rows at all."""
+        answer = await api.ask(f"{path}?{query}")
+        assert answer.status == 400
+        detail = answer.json()["detail"]
+        assert [word for word in words if word not in detail] == [], detail
+
+    async def test_key_of_meta_has_the_name_of_one_it_is_filtered_in_full(
+        self, api: Stage
+    ) -> None:
+        """Who means the key can say so."""
+        api.views.show(Instance("a", meta={"stale": "no"}), Instance("b"))
+        assert await api.ids("/api/v1/services?meta.stale=no") == ["a"]
+
+    @pytest.mark.parametrize("name", ["X-Consul-Namespace", "X-Consul-Partition"])
+    async def test_header_asks_for_another_namespace_it_is_refused(
+        self, name: str, api: Stage
+    ) -> None:
+        """Rows of all namespaces are not what was asked for."""
+        answer = await api.ask("/api/v1/services", [(name, "team")])
+        assert (answer.status, name in answer.json()["detail"]) == (400, True)
+
+    @pytest.mark.parametrize("value", ["", "default", "Default"])
+    @pytest.mark.parametrize("name", ["X-Consul-Namespace", "X-Consul-Partition"])
+    async def test_header_asks_for_the_default_it_is_given(
+        self, name: str, value: str, api: Stage
+    ) -> None:
+        """That is what there is; clients of Consul's send it unasked."""
+        assert (await api.ask("/api/v1/services", [(name, value)])).status == 200

@@ -232,7 +232,7 @@ class Gathering:
             self._sweep_began_at = self._now()
         self._sweeping_at = indexes
         patience = self._patience if self._is_cold else SOON
-        await self._instances.learn(patience)
+        await self._instances.learn(patience, self._nodes_by_name.of(self._nodes.value))
         self._is_cold = False
         if self._instances.is_settled:
             self._swept_at, self._whole_at = indexes, self._sweep_began_at

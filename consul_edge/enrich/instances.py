@@ -12,24 +12,31 @@ a failure like any other, and no more.
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import Final
+from typing import Final, TypeVar
 from urllib.parse import quote
 
 import structlog
 
 from consul_edge import metrics
 from consul_edge.enrich.asking import Asker, Unlearnt, decoded
-from consul_edge.enrich.shapes import HealthShape, read_health, read_summaries
+from consul_edge.enrich.shapes import HealthShape, read_health, read_nodes, read_summaries
 from consul_edge.enrich.snapshot import Failure, Kind
 from consul_edge.enrich.topic import Topic
 
 log = structlog.get_logger()
 
 SUMMARIES: Final = "/v1/internal/ui/services"
-"""Who has what, in one answer: of old what Consul's own page asks for."""
+"""Who has what, in one answer: what Consul's own page asks for."""
+
+WHO_HAS: Final = "/v1/catalog/service/"
+
+LOCATED: Final = 10
+"""Names that are asked about one by one, where that answer does not have them."""
 
 LOCATE_INTERVAL: Final = 5.0
 """Seconds between two tries to find out where lost names are."""
+
+Told = TypeVar("Told")
 
 Service = Topic[tuple[HealthShape, ...]]
 
@@ -44,6 +51,8 @@ class Instances:
         self._news = news
         self._topics: dict[str, Service] = {}
         self._learning: dict[str, asyncio.Task[bool]] = {}
+        self._uncounted: dict[str, Service] = {}
+        """What was learnt, or failed, and is not counted as yet."""
         self._is_waited_for = False
         self._locating: asyncio.Task[None] | None = None
         self._locate_at = float("-inf")
@@ -89,9 +98,12 @@ class Instances:
         for topic in self._topics.values():
             topic.ask_again()
 
-    async def learn(self, patience: float) -> bool:
+    async def learn(self, patience: float, nodes: Iterable[str]) -> bool:
         """
         Learn what is due, for as long as there is something new every *patience* seconds.
+
+        Args:
+            nodes: All that there are: they are counted with what was asked about them.
 
         Returns:
             Whether that was to the end.
@@ -113,6 +125,7 @@ class Instances:
                 until = self._now() + patience
         await self._locate_lost(patience)
         self._is_waited_for = False
+        self._count(tuple(nodes))
         return not waiting
 
     def close(self) -> None:
@@ -161,13 +174,19 @@ class Instances:
         """Learn one name; tell whether there was an answer."""
         before = topic.value
         await topic.learn()
-        failure = topic.failure
-        for node in self._nodes_of(name, ()):
-            if failure is not None:
-                metrics.node_failed(node, failure.kind)
-            if failure is not None or topic.value is not before:
+        if topic.failure is not None or topic.value is not before:
+            self._uncounted[name] = topic
+        return topic.failure is None
+
+    def _count(self, nodes: Sequence[str]) -> None:
+        """Count for each node what was asked about it, once it is known which those are."""
+        uncounted, self._uncounted = self._uncounted, {}
+        for name, topic in uncounted.items():
+            failure = topic.failure
+            for node in self._nodes_of(name, nodes) if name in self._topics else ():
                 metrics.node_enriched(node, topic.took, failure is None)
-        return failure is None
+                if failure is not None:
+                    metrics.node_failed(node, failure.kind)
 
     def _learnt(self, name: str, task: "asyncio.Task[bool]") -> None:
         if self._learning.get(name) is task:
@@ -192,16 +211,27 @@ class Instances:
 
     async def _locate(self, lost: Sequence[str]) -> None:
         try:
-            entry = await self._asker.ask(SUMMARIES)
-            found = await decoded(SUMMARIES, entry.body, read_summaries)
-        except Unlearnt:
-            return
+            told = await self._told_by(SUMMARIES, read_summaries)
+            found = {summary.name: summary.nodes or () for summary in told}
+            for name in [name for name in lost if name not in found][:LOCATED]:
+                nodes = await self._told_by(f"{WHO_HAS}{quote(name, safe='')}", read_nodes)
+                if nodes:
+                    found[name] = tuple(node.name for node in nodes)
         finally:
             self._locating = None
-        told = {summary.name: frozenset(summary.nodes or ()) for summary in found or ()}
-        self._whereabouts |= {name: told[name] for name in lost if name in told}
+        self._whereabouts |= {name: frozenset(found[name]) for name in lost if name in found}
         if not self._is_waited_for:
             self._news()
+
+    async def _told_by(
+        self, target: str, read: Callable[[bytes], list[Told] | None]
+    ) -> list[Told]:
+        """Ask for a list; none, if it cannot be had."""
+        try:
+            entry = await self._asker.ask(target)
+            return await decoded(target, entry.body, read) or []
+        except Unlearnt:
+            return []
 
     def _nodes_of(self, name: str, everywhere: Sequence[str]) -> Iterable[str]:
         """Name the nodes that have instances of a service, *everywhere* if that is not known."""

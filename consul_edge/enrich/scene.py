@@ -8,6 +8,7 @@ Rule 3: views are made outside the event loop.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -16,6 +17,7 @@ from typing import Final
 import structlog
 from msgspec import Struct
 
+from consul_edge.core.backoff import backoff
 from consul_edge.core.errors import EdgeError, LimitReached
 from consul_edge.enrich.gathering import Gathering
 from consul_edge.enrich.rule_source import RuleSource
@@ -28,6 +30,9 @@ log = structlog.get_logger()
 SHORTEST_REST: Final = 0.02
 LONGEST_REST: Final = 1.0
 """Seconds between two views, however long making one takes."""
+
+LONGEST_PAUSE: Final = 30.0
+"""Seconds after a view that could not be made before the next is tried."""
 
 LOOK_INTERVAL: Final = 10.0
 """Seconds after which a view is looked at though nothing told a change."""
@@ -65,17 +70,23 @@ class Scene:
         self._changed = asyncio.Event()
         """Set, and replaced, whenever the view or the error is another."""
         self._is_draining = False
-        self._must_renew = False
+        self._wanted = self._renewed = 0
+        """How often everything was to be asked for anew, and how often it was."""
+        self.is_broken = False
+        """Whether making the view failed for a reason of the edge's own."""
         self.gathering = make(self._news.set)
         self.error: EdgeError | None = None
         """Why nothing can be shown (any more): it is over."""
-        self.waiting = 0
-        """Clients that wait for a view, or for another one."""
+        self.waiting: Counter[str] = Counter()
+        """How many wait for a view, or for another one, by client."""
         self.read_at = self._now()
 
-    async def view(self) -> View:
+    async def view(self, client: str = "") -> View:
         """
         Give what is seen now; the first time that takes asking Consul.
+
+        Args:
+            client: Who waits for it, as an address.
 
         Raises:
             EdgeError: When there is nothing to show.
@@ -83,8 +94,9 @@ class Scene:
         self.read_at = self._now()
         if self._task is None:
             self._task = asyncio.create_task(self._run(), name="scene")
-        with self._one_waits():
-            while (self._view is None or self._must_renew) and not self._is_draining:
+        wanted = self._wanted
+        with self._waits(client):
+            while (self._view is None or self._renewed < wanted) and not self._is_draining:
                 if self.error is not None:
                     raise self.error
                 await self._changed.wait()
@@ -95,18 +107,18 @@ class Scene:
     def ask_again(self) -> None:
         """Have everything asked for anew; who reads from now on waits for that to be over."""
         if self._task is not None:
-            self._must_renew = True
+            self._wanted += 1
             self.gathering.ask_again()
 
-    async def other_than(self, index: int, until: float) -> View:
+    async def other_than(self, index: int, until: float, client: str = "") -> View:
         """
         Give a view with another index, or the one that there is by *until*.
 
         Raises:
             EdgeError: As ``view``.
         """
-        view = await self.view()
-        with self._one_waits(), suppress(TimeoutError):
+        view = await self.view(client)
+        with self._waits(client), suppress(TimeoutError):
             async with asyncio.timeout_at(until):
                 while view.index == index and not self._is_draining:
                     await self._changed.wait()
@@ -124,17 +136,17 @@ class Scene:
         self._news.set()
 
     async def close(self) -> None:
-        """Follow nothing any more; whoever waits is told so."""
+        """Follow nothing any more; whoever waits is answered with what there is."""
+        self.drain()
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
         self.gathering.close()
         if self.error is None:
             self.error = LimitReached(503, "identities", "this view was closed; ask again")
-        self._view = None
-        self._wake()
 
     async def _run(self) -> None:
+        failures = 0
         while self.error is None:
             self._news.clear()
             began = self._now()
@@ -142,14 +154,19 @@ class Scene:
                 await self._renew()
             except EdgeError as error:
                 # What was seen before may not be seen any more, or nothing ever was.
-                self.error, self._view = error, None
-                self.gathering.close()
-                self._wake()
+                self._end(error)
                 return
             except Exception:
-                # The top of a background loop: a defect must not leave the view as it is for ever.
+                # The top of a background loop: who waits is told, and what is there grows old.
                 log.exception("view cannot be made")
-                await asyncio.sleep(LONGEST_REST)
+                if self._view is None:
+                    self._end(EdgeError("an internal error; the log has it"))
+                    return
+                failures += 1
+                self.is_broken = True
+                await asyncio.sleep(backoff(failures, first=LONGEST_REST, most=LONGEST_PAUSE))
+            else:
+                failures, self.is_broken = 0, False
             took = self._now() - began
             await asyncio.sleep(min(max(took, SHORTEST_REST), LONGEST_REST))
             due_at = min(self.gathering.due_at, self._now() + LOOK_INTERVAL)
@@ -157,14 +174,19 @@ class Scene:
                 async with asyncio.timeout_at(due_at):
                     await self._news.wait()
 
+    def _end(self, error: EdgeError) -> None:
+        self.error, self._view = error, None
+        self.gathering.close()
+        self._wake()
+
     async def _renew(self) -> None:
         """Make the view of now; whatever comes of it, nobody waits for a renewal any longer."""
-        is_awaited, before = self._must_renew, self._view
+        wanted, before = self._wanted, self._view
+        is_awaited = self._renewed < wanted
         try:
             self._view = await self._made()
         finally:
-            if is_awaited:
-                self._must_renew = False
+            self._renewed = wanted
             is_other = before is None or self._view is None or before.index != self._view.index
             if is_awaited or is_other:
                 self._wake()
@@ -211,9 +233,9 @@ class Scene:
         return self._view
 
     @contextmanager
-    def _one_waits(self) -> Iterator[None]:
-        self.waiting += 1
+    def _waits(self, client: str) -> Iterator[None]:
+        self.waiting[client] += 1
         try:
             yield
         finally:
-            self.waiting -= 1
+            self.waiting -= Counter({client: 1})

@@ -17,7 +17,7 @@ from typing import Final
 from aiohttp import hdrs, web
 
 from consul_edge.enrich.archive import Archive, Order
-from consul_edge.enrich.views import Standing, State
+from consul_edge.enrich.standing import Standing, State
 from consul_edge.upstream.answer import WHOLE_BYTES
 from consul_edge.web.hits import SMALL_BYTES, accepts_gzip
 from consul_edge.web.streaming import write_whole

@@ -20,9 +20,9 @@ from consul_edge.enrich.columns import Schema
 from consul_edge.enrich.export import CONTENT_TYPE
 from consul_edge.enrich.parameters import Accepted, Format, Listing, Poll, read_listing, read_poll
 from consul_edge.enrich.rendering import ending
+from consul_edge.enrich.standing import Standing
 from consul_edge.enrich.targets import render_targets
 from consul_edge.enrich.view import View
-from consul_edge.enrich.views import Standing
 from consul_edge.web.api_answer import JSON
 from consul_edge.web.api_request import Parameters, named, spelled
 

@@ -16,8 +16,8 @@ from aiohttp import web
 
 from consul_edge import metrics
 from consul_edge.enrich.parameters import Poll
+from consul_edge.enrich.standing import Standing
 from consul_edge.enrich.view import View
-from consul_edge.enrich.views import Standing
 from consul_edge.upstream.credentials import Credentials
 from consul_edge.web.parked import Parked
 
@@ -25,10 +25,10 @@ from consul_edge.web.parked import Parked
 class Views(Protocol):
     """What each token sees; see ``enrich.views``."""
 
-    async def view(self, token: str) -> View:
+    async def view(self, token: str, client: str = "") -> View:
         """Give what it sees now."""
 
-    async def other_than(self, token: str, index: int, wait: float) -> View:
+    async def other_than(self, token: str, index: int, wait: float, client: str = "") -> View:
         """Give the same with another index than *index*, or what there is after *wait* seconds."""
 
     def standing(self, token: str) -> Standing:
@@ -69,19 +69,26 @@ class Readers:
         Raises:
             EdgeError: When nothing can be shown, or the client has too many waiting.
         """
-        view = await self.views.view(token)
+        client = request.remote or ""
+        view = await self.views.view(token, client)
         if poll is None or index_of(view) != poll.index:
             return view
         with self.parked.one_of(request.remote), metrics.BLOCKING_CLIENTS.track_inprogress():
-            return await self._other(token, view, poll, index_of)
+            return await self._other(token, client, view, poll, index_of)
 
     async def _other(
-        self, token: str, view: View, poll: Poll, index_of: Callable[[View], int]
+        self,
+        token: str,
+        client: str,
+        view: View,
+        poll: Poll,
+        index_of: Callable[[View], int],
     ) -> View:
         until = self.now() + poll.wait
         while index_of(view) == poll.index and self.now() < until:
             before = view
-            view = await self.views.other_than(token, before.index, until - self.now())
+            wait = until - self.now()
+            view = await self.views.other_than(token, before.index, wait, client)
             if view.index == before.index:
                 # The time is over, or the edge shuts down.
                 break

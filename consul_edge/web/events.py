@@ -23,8 +23,8 @@ from consul_edge.core.errors import BadRequest
 from consul_edge.enrich.archive import Archive, Order
 from consul_edge.enrich.changes import render_changes
 from consul_edge.enrich.parameters import read_poll
+from consul_edge.enrich.standing import Standing
 from consul_edge.enrich.view import View
-from consul_edge.enrich.views import Standing
 from consul_edge.web.api_answer import CACHE_CONTROL, VARY, provenance
 from consul_edge.web.api_documents import surety
 from consul_edge.web.api_readers import Readers
@@ -78,7 +78,7 @@ class Events:
         """Stream to one reader until one of the two ends it."""
         known = _known(request)
         token = self._readers.token(request)
-        view = await self._readers.views.view(token)
+        view = await self._readers.views.view(token, request.remote or "")
         with self._readers.parked.one_of(request.remote):
             async with self._feed(token, view) as feed:
                 feed.remember(view)

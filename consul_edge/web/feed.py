@@ -15,9 +15,9 @@ import structlog
 from msgspec.structs import replace
 
 from consul_edge.core.errors import EdgeError
+from consul_edge.enrich.standing import Standing, State
 from consul_edge.enrich.table import RowType, Table
 from consul_edge.enrich.view import View
-from consul_edge.enrich.views import Standing, State
 from consul_edge.web.api_readers import Views
 
 log = structlog.get_logger()

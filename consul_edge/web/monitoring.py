@@ -11,8 +11,8 @@ from consul_edge.core.errors import BadRequest
 from consul_edge.enrich import columns, monitoring
 from consul_edge.enrich.parameters import Accepted, read_listing
 from consul_edge.enrich.rendering import ending
+from consul_edge.enrich.standing import Standing
 from consul_edge.enrich.view import View
-from consul_edge.enrich.views import Standing
 from consul_edge.web.api_documents import (
     OF_RULES,
     OF_SERVICES,

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from consul_edge.enrich.views import Standing
+from consul_edge.enrich.standing import Standing
 from consul_edge.web.api_documents import surety
 from consul_edge.web.page_address import OWN
 from consul_edge.web.page_columns import Layout

@@ -80,7 +80,7 @@ async def _page(request: web.Request, layout: Layout) -> web.StreamResponse:
     error: EdgeError | None = None
     try:
         async with asyncio.timeout(PATIENCE):
-            view = await views.view(token)
+            view = await views.view(token, request.remote or "")
     except EdgeError as failure:
         error = failure
     except TimeoutError:

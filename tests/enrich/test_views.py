@@ -5,16 +5,22 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 import pytest
+from prometheus_client import Gauge
+from structlog.testing import capture_logs
 
+from consul_edge import metrics
 from consul_edge.config import load
 from consul_edge.core.errors import EdgeError, LimitReached
+from consul_edge.enrich import scene as scene_module
 from consul_edge.enrich import views as views_module
 from consul_edge.enrich.gathering import MEMBERS, NAMES, NODE_CHECKS, NODES, Gathering
+from consul_edge.enrich.instances import SUMMARIES
 from consul_edge.enrich.rule_source import RuleSource
 from consul_edge.enrich.site_source import SiteSource
 from consul_edge.enrich.snapshot import Snapshot
-from consul_edge.enrich.view import View
-from consul_edge.enrich.views import State, Views
+from consul_edge.enrich.standing import State
+from consul_edge.enrich.view import View, compose
+from consul_edge.enrich.views import Views
 from tests.cache.making import Edge, clock, play, settled, until
 from tests.enrich.cluster import HEALTH, Cluster
 from tests.virtual import elapse
@@ -54,6 +60,11 @@ def seen(scene: Scene, names: str = "a", *, poll_limit: int = 110, **env: str) -
             await rules.close()
 
     play(main, names, poll_limit=poll_limit)
+
+
+def value_of(gauge: Gauge) -> float:
+    """Read a gauge as a scrape does."""
+    return next(sample.value for family in gauge.collect() for sample in family.samples)
 
 
 def counts(view: View) -> dict[str, int]:
@@ -363,3 +374,119 @@ def test_drain_answers_who_waits() -> None:
         assert clock() - began < 0.5
 
     seen(scene)
+
+
+def test_refused_token_takes_nobodys_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many made-up tokens Consul refuses, the views of others stay."""
+    monkeypatch.setattr(views_module, "MOST", 2)
+
+    async def scene(edge: Edge, _: Cluster, views: Views) -> None:
+        before = await views.view("good")
+        await settled()
+        for table in (NODES, NAMES):
+            edge.consul.say(table, b"ACL not found", 0, 403)
+        for number in range(10):
+            with pytest.raises(EdgeError, match="ACL not found"):
+                await views.view(f"made-up-{number}")
+        assert len(views) == 1
+        assert (await views.view("good")).workings is not None
+        assert counts(before) == {"n1": 3, "n2": 3}
+
+    seen(scene)
+
+
+def test_client_that_waits_for_most_loses_one_to_a_newcomer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Who holds all places with tokens of his own cannot keep others out."""
+    monkeypatch.setattr(views_module, "MOST", 5)
+
+    async def scene(_: Edge, __: Cluster, views: Views) -> None:
+        held = []
+        for number in range(5):
+            token = f"held-{number}"
+            await views.view(token, "10.9.9.9")
+            await settled()
+            index = (await views.view(token, "10.9.9.9")).index
+            poll = views.other_than(token, index, 600.0, "10.9.9.9")
+            held.append(asyncio.create_task(poll))
+        await settled()
+        assert counts(await views.view("newcomer", "10.1.1.1")) == {"n1": 3, "n2": 3}
+        await settled()
+        assert [task.done() for task in held] == [True, False, False, False, False]
+        assert counts(held[0].result()) == {"n1": 3, "n2": 3}
+        views.drain()
+        await asyncio.gather(*held)
+
+    seen(scene)
+
+
+def test_view_that_cannot_be_made_is_an_error_for_who_waits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A defect of the edge's own is told at once, rather than waited for without end."""
+
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("a defect")
+
+    async def scene(_: Edge, __: Cluster, views: Views) -> None:
+        monkeypatch.setattr(scene_module, "compose", broken)
+        with pytest.raises(EdgeError, match="internal error"):
+            await views.view("")
+
+    with capture_logs() as logs:
+        seen(scene)
+    assert [one["event"] for one in logs if one["log_level"] == "error"] == ["view cannot be made"]
+
+
+def test_view_that_cannot_be_renewed_is_called_stale(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A defect later leaves what was seen, and says that it is not to be relied on."""
+    tries: list[float] = []
+
+    def broken(*_: object, **__: object) -> None:
+        tries.append(clock())
+        raise RuntimeError("a defect")
+
+    async def scene(_: Edge, cluster: Cluster, views: Views) -> None:
+        await views.view("")
+        await until(lambda: views.standing("").state is State.LIVE)
+        monkeypatch.setattr(scene_module, "compose", broken)
+        cluster.put("s1", "n1", "another")
+        await elapse(60)
+        assert views.standing("").state is State.STALE
+        assert counts(await views.view("")) == {"n1": 3, "n2": 3}
+        assert len(tries) < 12
+        monkeypatch.setattr(scene_module, "compose", compose)
+        await until(lambda: views.standing("").state is State.LIVE, within=60)
+        assert counts(await views.view("")) == {"n1": 4, "n2": 3}
+
+    with capture_logs():
+        seen(scene)
+
+
+def test_gauges_tell_of_the_identity_that_is_worst_off() -> None:
+    """Nodes in error are told whoever sees them, also where every client has a token."""
+
+    async def scene(edge: Edge, cluster: Cluster, views: Views) -> None:
+        cluster.put("bad", "n2")
+        edge.consul.say(f"{HEALTH}bad", b"it broke", 0, 500)
+        edge.consul.say(SUMMARIES, b'[{"Name":"bad","Nodes":["n2"]}]', 5)
+        await views.view("alice")
+        assert [value_of(metrics.NODES), value_of(metrics.NODES_IN_ERROR)] == [2, 1]
+
+    seen(scene)
+
+
+def test_watches_of_an_ended_view_count_until_they_are_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """However many tokens come and go, their watches together stay within half of all."""
+    monkeypatch.setattr(views_module, "MOST", 2)
+
+    async def scene(edge: Edge, _: Cluster, views: Views) -> None:
+        for number in range(12):
+            await views.view(f"token-{number}")
+            await settled()
+            assert len(edge.cache.watches) <= 20 + 1
+
+    seen(scene, poll_limit=40)

@@ -22,8 +22,8 @@ from consul_edge.enrich.rules import Rules
 from consul_edge.enrich.shapes import CheckShape, HealthShape, MemberShape, NodeShape, ServiceShape
 from consul_edge.enrich.sites import Sites, parse_sites
 from consul_edge.enrich.snapshot import Failure, Snapshot
+from consul_edge.enrich.standing import Standing, State
 from consul_edge.enrich.view import View, compose
-from consul_edge.enrich.views import Standing, State
 from consul_edge.upstream.credentials import Credentials
 from consul_edge.web.access_log import AccessLog
 from consul_edge.web.enriched import Enriched
@@ -142,7 +142,7 @@ class FakeViews:
         self.is_draining = True
         self._wake()
 
-    async def view(self, token: str) -> View:
+    async def view(self, token: str, _client: str = "") -> View:
         """Give what is shown."""
         self.asked.append(token)
         shown = self._shown[token]
@@ -150,7 +150,7 @@ class FakeViews:
             raise shown
         return shown
 
-    async def other_than(self, token: str, index: int, wait: float) -> View:
+    async def other_than(self, token: str, index: int, wait: float, _client: str = "") -> View:
         """Give it once it is another."""
         view = await self.view(token)
         self.waiting += 1

@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 
 from consul_edge.core.errors import BadRequest, LimitReached, NoServer, Refused
 from consul_edge.enrich.snapshot import Failure, Kind
-from consul_edge.enrich.views import State
+from consul_edge.enrich.standing import State
 from consul_edge.web.routes import DOCUMENTS, NODE_DOCUMENTS
 from tests.web.stage import Instance, Stage, stage
 

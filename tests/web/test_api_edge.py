@@ -9,7 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from consul_edge.demo.standin import StandIn
-from consul_edge.enrich.views import State
+from consul_edge.enrich.standing import State
 from consul_edge.web.keys import ARCHIVE
 from consul_edge.web.routes import DOCUMENTS
 from tests.house import House, edge_over

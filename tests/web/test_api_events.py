@@ -13,8 +13,8 @@ from structlog.testing import capture_logs
 
 from consul_edge.core.errors import NoServer, Refused
 from consul_edge.enrich.changes import render_changes
+from consul_edge.enrich.standing import State
 from consul_edge.enrich.view import View
-from consul_edge.enrich.views import State
 from consul_edge.web import events, feed
 from tests.waiting import eventually
 from tests.warp import skip, warped

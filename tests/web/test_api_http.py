@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from consul_edge.core.errors import Refused
-from consul_edge.enrich.views import State
+from consul_edge.enrich.standing import State
 from consul_edge.web.api_answer import VARY
 from consul_edge.web.routes import DOCUMENTS, NODE_DOCUMENTS
 from tests.waiting import eventually

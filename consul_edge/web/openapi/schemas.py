@@ -21,7 +21,7 @@ from consul_edge.enrich.categorize import Decision, Explanation, Miss
 from consul_edge.enrich.fields import RuleProblem
 from consul_edge.enrich.places import SiteRow
 from consul_edge.enrich.rows import Checks, NodeRow, ServiceRow
-from consul_edge.enrich.views import State
+from consul_edge.enrich.standing import State
 
 NAMES: Final[dict[type, str]] = {
     NodeRow: "NodeRow",

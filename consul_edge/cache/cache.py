@@ -72,7 +72,11 @@ class Cache:
         self._rules = Rulebook(settings)
         self._credentials = upstream.credentials
         self._fetcher = Fetcher(
-            upstream, instance=instance, max_entry_bytes=cache.max_entry_bytes, wait=watch.wait
+            upstream,
+            instance=instance,
+            max_entry_bytes=cache.max_entry_bytes,
+            max_bytes=cache.max_bytes,
+            wait=watch.wait,
         )
         self._flights = Flights(self.lines, self._fetcher, self._denied, self._disown)
         self.watches = Watches(

@@ -29,7 +29,7 @@ _REMEMBERED: Final = 1000
 
 
 class TooLarge(Exception):
-    """Raised when an answer is larger than ``cache.max_entry_bytes``."""
+    """Raised when an answer is larger than ``cache.max_entry_bytes``, or than the whole cache."""
 
 
 class Unanswered(EdgeError):
@@ -45,7 +45,13 @@ class Fetcher:
     """Asks for lines, as one who knows nothing but their keys and tokens."""
 
     def __init__(
-        self, upstream: Upstream, *, instance: str, max_entry_bytes: int, wait: float
+        self,
+        upstream: Upstream,
+        *,
+        instance: str,
+        max_entry_bytes: int,
+        max_bytes: int,
+        wait: float,
     ) -> None:
         """
         Take what every question has in common.
@@ -55,11 +61,14 @@ class Fetcher:
 
             max_entry_bytes: Of an answer's body.
 
+            max_bytes: Of all entries together, each with all that it costs.
+
             wait: Seconds that a watch's round waits for a change.
         """
         self._upstream = upstream
         self._via = via(instance)
         self._max_entry_bytes = max_entry_bytes
+        self._max_bytes = max_bytes
         self._wait = render_duration(wait)
         self._too_large: OrderedDict[Key, float] = OrderedDict()
         self.now = upstream.rotation.now
@@ -139,7 +148,10 @@ class Fetcher:
                 unordered=unordered,
             )
 
-        return make() if len(body) < LARGE_BYTES else await asyncio.to_thread(make)
+        entry = make() if len(body) < LARGE_BYTES else await asyncio.to_thread(make)
+        if entry.most_bytes > self._max_bytes:
+            raise self._note_too_large(line.key)
+        return entry
 
     def was_too_large(self, key: Key) -> bool:
         """Tell whether trying to keep an answer for *key* has just failed."""

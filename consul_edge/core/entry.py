@@ -60,6 +60,11 @@ class Entry:
         known = len(self.known) * _INDEX_BYTES
         return len(self.body) + len(self.body) // 4 + texts + known + _OVERHEAD_BYTES
 
+    @property
+    def most_bytes(self) -> int:
+        """What keeping it may come to cost, with all the indexes at which it may yet be seen."""
+        return self.size_bytes + (_KNOWN - len(self.known)) * _INDEX_BYTES
+
     def covers(self, index: int) -> bool:
         """Tell whether a client that knows *index* has this body already."""
         return index in self.known

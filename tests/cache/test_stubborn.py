@@ -391,3 +391,23 @@ def test_session_ends_with_its_node_or_check_the_lock_that_it_held_is_read_anew(
         assert (await edge.kept(KV)).entry.body == b'[{"LockIndex":1}]'
 
     play(scene, CACHE__ENDPOINTS="/v1/kv/=watch")
+
+
+def test_answer_with_all_that_it_costs_is_larger_than_the_cache_it_is_passed_on() -> None:
+    """
+    Its body alone would be kept; watched, it would be asked for again and again to no end.
+    """
+
+    async def scene(edge: Edge) -> None:
+        edge.consul.say(WEB, b"[%s]" % (b"1" * 900_000), 5)
+        client = edge.client(f"{WEB}?index=5&wait=10m")
+        await elapse(2.0)
+        before = len(edge.consul.asked)
+        await elapse(10.0)
+        assert len(edge.consul.asked) == before
+        edge.consul.say(WEB, b"[]", 6)
+        found = await client
+        assert isinstance(found, Passed)
+        assert found.reason == "size"
+
+    play(scene, CACHE__MAX_ENTRY_BYTES="1MiB", CACHE__MAX_BYTES="1MiB")

@@ -153,6 +153,7 @@ def test_index_moves_for_ever_what_is_remembered_of_it_is_bounded() -> None:
         entry = an_entry(index=index).following(entry, wakes=False)
     assert entry.known == tuple(range(744, 1000))
     assert entry.size_bytes - first.size_bytes >= 255 * 32
+    assert first.most_bytes == entry.most_bytes == entry.size_bytes
 
 
 LARGE = b"[" + b"1," * 2000 + b"1]"

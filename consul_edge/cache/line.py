@@ -242,7 +242,11 @@ class Line:
 
     def _tell_followers(self) -> None:
         for heard in tuple(self.followers.values()):
-            heard()
+            try:
+                heard()
+            except Exception:
+                # A defect of one who follows must not take the answer from those who read.
+                log.exception("follower failed")
 
     def _release(self, waiter: Waiter, news: Served | None) -> None:
         del self.waiters[waiter]

@@ -11,7 +11,7 @@ from consul_edge.core.effects import KvEntry
 from consul_edge.core.entry import Entry
 from consul_edge.core.errors import EdgeError, LimitReached, NoServer
 from consul_edge.upstream.credentials import Credentials
-from tests.cache.making import KV, WEB, Edge, line_in, lines_with, play, settled, until
+from tests.cache.making import KV, WEB, Edge, clock, line_in, lines_with, play, settled, until
 from tests.virtual import elapse
 
 MANY = b"[" + b",".join(b'{"ID":"%d"}' % number for number in range(500)) + b"]"
@@ -411,3 +411,26 @@ def test_answer_with_all_that_it_costs_is_larger_than_the_cache_it_is_passed_on(
         assert found.reason == "size"
 
     play(scene, CACHE__MAX_ENTRY_BYTES="1MiB", CACHE__MAX_BYTES="1MiB")
+
+
+def test_follower_has_a_defect_readers_and_other_followers_have_the_answer() -> None:
+    """It takes the news from nobody: neither from clients, nor from who follows behind it."""
+
+    async def scene(edge: Edge) -> None:
+        edge.consul.say(WEB, b"[1]", 5)
+        heard = []
+
+        def broken() -> None:
+            raise RuntimeError("a defect")
+
+        followings = [
+            edge.cache.follow(WEB, "", broken),
+            edge.cache.follow(WEB, "", lambda: heard.append(clock())),
+        ]
+        assert (await edge.kept(WEB)).entry.body == b"[1]"
+        assert edge.cache.flush([edge.line(WEB)], "admin") == 1
+        assert len(heard) == 2
+        for following in followings:
+            following.close()
+
+    play(scene)

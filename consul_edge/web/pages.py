@@ -129,7 +129,7 @@ def _surroundings(
         "standing": standing,
         "is_stale": standing is not None and standing.state is State.STALE,
         "error": error,
-        "data": _script_safe(page_data(layout, speech, standing, ui=ui)),
+        "data": script_safe(page_data(layout, speech, standing, ui=ui)),
     }
 
 
@@ -182,7 +182,7 @@ def _contents(view: View, address: Address) -> dict[str, Any]:
     }
 
 
-def _script_safe(told: Any) -> Markup:
+def script_safe(told: Any) -> Markup:
     """Write JSON that may stand in a ``script`` element: no markup can begin in it."""
     text = msgspec.json.encode(told).decode()
     return Markup(text.replace("<", "\\u003c"))  # noqa: S704 - nothing in it is markup any more

@@ -14,6 +14,7 @@ import pytest
 from consul_edge.demo.standin import StandIn
 from consul_edge.enrich.standing import State
 from consul_edge.web.keys import VIEWS
+from consul_edge.web.pages import script_safe
 from tests.house import House, edge_over
 from tests.waiting import eventually
 
@@ -36,10 +37,17 @@ async def house(standin: StandIn) -> AsyncIterator[House]:
 
 
 async def page(house: House, target: str = "/", *, status: int = 200, **headers: str) -> str:
-    """Ask for a page."""
+    """Ask for a page, and give what it says; what it tells its modules has all words there are."""
     answer = await house.ask("GET", target, list(headers.items()))
     assert answer.status == status, answer.body
-    return answer.body.decode()
+    return said(answer.body)
+
+
+def said(body: bytes) -> str:
+    """Give a page without what it tells its modules."""
+    text, beginning, _ = body.decode().partition('<script type="application/json"')
+    assert beginning
+    return text
 
 
 def cells(text: str, column: str) -> list[str]:
@@ -82,6 +90,7 @@ class TestRows:
         shown = cells(text, "status")
         assert len(shown) == 50
         assert shown == sorted(shown, key=("critical", "warning", "passing").index)
+        assert shown[0] == "critical"
         assert f"1 to 50 of {SERVICES} rows" in text
 
     async def test_next_links_lead_through_all_rows_once(self, house: House) -> None:
@@ -156,6 +165,14 @@ class TestAbove:
         assert found is not None
         filtered = await page(house, html.unescape(found[1]) + "&all=1")
         assert cells(filtered, "category") == [found[2]] * int(found[3])
+
+    async def test_node_is_a_value_by_its_name_alone(self, house: House) -> None:
+        """Its address finds it, and is not offered beside it."""
+        text = await page(house)
+        menu = text[text.index('data-facet="node"') : text.index('data-facet="dc"')]
+        document = await documented(house, "/api/v1/services")
+        names = {row["Node"] for row in document["data"]}
+        assert {html.unescape(name) for name in re.findall(r"<span>(.*?)</span>", menu)} == names
 
     async def test_chosen_value_is_a_chip_that_removes_it(self, house: House) -> None:
         """What narrows the rows is seen, and each part of it can be taken back."""
@@ -277,7 +294,7 @@ class TestWrong:
         views = house.app[VIEWS]
         await eventually(lambda: views.standing("").state is State.STALE, "stale")
         answer = await house.ask("GET", "/")
-        text = answer.body.decode()
+        text = said(answer.body)
         assert "No Consul server answers. These rows are" in text
         assert f"{standin.base_url.removeprefix('http://')} (out)" in text
         assert len(cells(text, "status")) == 50
@@ -303,7 +320,7 @@ class TestLanguage:
     async def test_browser_s_wish_chooses_the_language(self, house: House) -> None:
         """A Brazilian's browser is answered in Portuguese without a word."""
         answer = await house.ask("GET", "/", [("Accept-Language", "pt-BR,pt;q=0.9,en;q=0.8")])
-        text = answer.body.decode()
+        text = said(answer.body)
         assert '<html lang="pt-BR">' in text
         assert "instâncias de serviços" in text
         assert ("Content-Language", "pt-BR") in list(answer.headers)
@@ -354,12 +371,18 @@ class TestHeaders:
             '<script type="application/json" id="page-data">'
         ]
 
-    async def test_data_for_the_modules_is_json_without_markup(self, house: House) -> None:
-        """Nothing in it can end the element that it stands in."""
-        text = await page(house)
+    def test_data_for_the_modules_cannot_end_its_element(self) -> None:
+        """Whatever stands in it, no markup begins there, and JSON it stays."""
+        told = {"words": "</script><!--<script>"}
+        written = script_safe(told)
+        assert "<" not in written
+        assert json.loads(written) == told
+
+    async def test_modules_are_told_view_and_words(self, house: House) -> None:
+        """They read it from the HTML, without asking."""
+        text = (await house.ask("GET", "/")).body.decode()
         data = re.search(r'id="page-data">(.*?)</script>', text, re.DOTALL)
         assert data is not None
-        assert "<" not in data[1]
         told = json.loads(data[1])
         assert told["view"] == "services"
         assert told["words"]["services"] == "Services"

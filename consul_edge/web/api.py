@@ -96,12 +96,14 @@ class Api:
         token = self._readers.token(request)
         view = await self._readers.view(request, token, wanted.poll, wanted.index_of)
         standing = self._readers.views.standing(token)
+        identity = self._identity_of(token)
         index = wanted.index_of(view)
+        self._readers.given.note(identity, index)
         end = wanted.end
         document = Document(
             Order(
                 wanted.document,
-                self._identity_of(token),
+                identity,
                 wanted.listing,
                 index,
                 is_search=wanted.is_search,

@@ -19,6 +19,7 @@ from consul_edge.enrich.parameters import Poll
 from consul_edge.enrich.standing import Standing
 from consul_edge.enrich.view import View
 from consul_edge.upstream.credentials import Credentials
+from consul_edge.web.given import Given
 from consul_edge.web.parked import Parked
 
 
@@ -42,6 +43,7 @@ class Readers:
         """Give what *views* has, in the name of each client's own token."""
         self.views = views
         self.parked = parked
+        self.given = Given()
         self._credentials = credentials
         self.now = asyncio.get_running_loop().time
 

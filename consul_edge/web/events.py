@@ -4,7 +4,8 @@
 Rule 1: a reader gets what lies between what it knows and what is: if it reads slowly that is one
 larger change, never a queue of small ones.
 Rule 2: a change is rendered once for all who know the same; one that is larger than the whole is
-worth, or begins too long ago, is told as ``reload``.
+worth, or begins too long ago, is told as ``reload``: that of all to whom this identity was not
+told here what it says it knows.
 Rule 3: a stream ends when the edge shuts down, when its token may see nothing any more, and when
 its reader leaves.  It goes on when Consul does not answer: then the standing tells so.
 """
@@ -116,6 +117,9 @@ class Events:
         """Give what one reader is to be written, each part when it has taken in the one before."""
         standing = feed.standing
         told = {name: getattr(view, name) for name in INDEXES}
+        given = self._readers.given
+        is_ours = known is not None and given.has(identity, known)
+        given.note(identity, view.index)
         hello = {"index": view.index, **told, "instance": self._instance, **_told(standing)}
         # Who knows something keeps its own name for that until it has what came since.
         begin = frame("hello", hello, view.index if known is None else None)
@@ -123,7 +127,7 @@ class Events:
         if known is None:
             known = view.index
         elif known != view.index and feed.at(known) is None:
-            changed = [name for name, index in told.items() if not index <= known <= view.index]
+            changed = [name for name, index in told.items() if not (is_ours and index <= known)]
             if changed:
                 yield _reload(view, changed)
             known = view.index
@@ -131,6 +135,7 @@ class Events:
             # The feed, which looks once a second, may be behind a view that was just given.
             view = max(view, feed.view, key=attrgetter("index"))
             if view.index != known:
+                given.note(identity, view.index)
                 yield await self._change(feed.at(known), feed.at(view.index) or view, identity)
                 known = view.index
             elif feed.standing is not standing:

@@ -15,7 +15,7 @@ from consul_edge.core.errors import NoServer, Refused
 from consul_edge.enrich.changes import render_changes
 from consul_edge.enrich.standing import State
 from consul_edge.enrich.view import View
-from consul_edge.web import events, feed
+from consul_edge.web import events, feed, given
 from tests.waiting import eventually
 from tests.warp import skip, warped
 from tests.web.stage import Instance, Stage, stage
@@ -351,6 +351,56 @@ class TestComingAgain:
             await reader.take("hello")
             told = await reader.take("reload")
         assert told.data["documents"] == ["services", "nodes", "sites", "rules"]
+
+    async def test_reader_knows_an_index_between_ours_it_loads_all_again(self, api: Stage) -> None:
+        """Those of two edges that started together are alike: only what was told here counts."""
+        view = api.views.show(*FEW, Instance("c"))
+        api.views.show(*FEW, Instance("d"))
+        async with stream(api, f"?index={view.index}") as reader:
+            await reader.take("hello")
+            told = await reader.take("reload")
+        assert told.data["documents"] == ["services", "nodes", "sites", "rules"]
+
+    async def test_reader_knows_what_another_token_was_told_it_loads_all_again(
+        self, api: Stage
+    ) -> None:
+        """What one may see says nothing about what another has."""
+        api.views.show(Instance("a"), token="other")
+        view = api.views.show(*FEW, Instance("c"))
+        await api.json("/api/v1/services")
+        api.views.show(*FEW, Instance("e"), token="other")
+        api.views.show(*FEW, token="other")
+        async with stream(api, f"?index={view.index}", X_Consul_Token="other") as reader:
+            await reader.take("hello")
+            told = await reader.take("reload")
+        assert told.data["documents"] == ["services", "nodes", "sites", "rules"]
+
+    async def test_only_reader_comes_again_it_loads_what_changed_meanwhile(
+        self, api: Stage
+    ) -> None:
+        """What a stream has told is known although nobody followed since."""
+        async with stream(api) as reader:
+            await reader.take("hello")
+            api.views.show(*FEW, Instance("c"))
+            last = (await reader.take("changes")).id
+        await eventually(lambda: not api.views.waiting, "nobody follows")
+        api.views.show(*FEW)
+        async with stream(api, Last_Event_ID=last or "") as reader:
+            await reader.take("hello")
+            told = await reader.take("reload")
+        assert told.data["documents"] == ["services", "nodes", "sites"], "not the rules"
+
+    def test_indexes_told_are_many_the_oldest_is_forgotten(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """What is remembered of readers is bounded."""
+        monkeypatch.setattr(given, "MOST", 2)
+        told = given.Given()
+        told.note("alice", 1, 2)
+        told.note("alice", 1)
+        told.note("bob", 2)
+        found = [(name, index) for name in ("alice", "bob") for index in (1, 2)]
+        assert [one for one in found if told.has(*one)] == [("alice", 1), ("bob", 2)]
 
     async def test_reader_is_further_behind_than_is_remembered_it_loads_again(
         self, api: Stage, monkeypatch: pytest.MonkeyPatch

@@ -253,6 +253,37 @@ async def test_first_row_of_an_empty_table_is_found(blank: Page) -> None:
     assert found[2] == wire([service(1, status="critical", meta={"os": "linux"})])[0]
 
 
+async def test_long_column_is_searched_and_sorted_as_a_short_one(blank: Page) -> None:
+    """Thousands of values are kept otherwise than few; those that come later are found, too."""
+    names = {"text": "Both"}
+    rows = [service(number, meta=names | {"n": f"Xy{number}z"}) for number in range(21_000)]
+    later = [service(number, meta=names | {"n": f"Xy{number}w"}) for number in (0, 8191, 20_999)]
+    later += [service(number, meta=names | {"n": "Xy7z"}) for number in (30_000, 30_001)]
+    await load(blank, rows)
+    queries = [
+        *("id-99", "id-8191", "id-8192", "xy1638", "z", "id:=id-20999", "meta.n:*9z", "-id-1"),
+        *("meta.n:/^xy[0-7]+w$/", "/xy81.*w/", "w", 'meta.n:""', "xy7z", "-z"),
+    ]
+    ask = """([queries, keys]) => [
+      ...queries.map((query) => [...table.select(terms(query))]),
+      [...table.sort(table.select([]), keys)],
+    ]"""
+    keys = [{"name": "meta.n", "descending": True}, {"name": "ID"}]
+    by = [Key(column("meta.n"), descending=True), Key(column("ID"))]
+
+    first = await blank.evaluate(ask, [queries, keys])
+    await blank.evaluate("(changed) => table.apply({ changed, removed: [] })", wire(later))
+    then = await blank.evaluate(ask, [queries, keys])
+
+    changed = {row.id: row for row in (*rows, *later)}
+    for found, table in (
+        (first, Table(rows, SERVICES)),
+        (then, Table([*changed.values()], SERVICES)),
+    ):
+        expected = [table.select(parse_query(query, SERVICES).terms) for query in queries]
+        assert found == [list(order) for order in (*expected, table.sort(range(len(table)), by))]
+
+
 async def test_long_work_is_done_in_steps(blank: Page) -> None:
     """A pattern that looks at each row as a whole gives the browser its turn in between."""
     rows = [service(number, meta={"text": "x" * 300}) for number in range(20_000)]

@@ -266,6 +266,18 @@ class TestDrawer:
         await expect(drawer.locator(".why")).to_contain_text("decided: network-probes")
         await expect(drawer).to_contain_text("grupo_monitoramento")
 
+    async def test_checks_are_those_of_the_row_and_of_no_neighbour(
+        self, page: Page, home155: Home
+    ) -> None:
+        """Several instances of one service on one node have outputs of their own."""
+        await opened(page, home155, "/?module=icmp&node=rio-host-05&sort=id")
+        assert await count(page) > 1
+        for place in range(2):
+            row = page.locator(".grid-row").nth(place)
+            host = (await row.locator(".c-addr").inner_text()).partition(":")[0]
+            await row.click()
+            await expect(page.locator("#drawer .check", has_text=f" {host}:")).to_have_count(1)
+
     async def test_address_opens_the_row_and_escape_closes_it(
         self, page: Page, shown: Page, home155: Home
     ) -> None:
@@ -426,6 +438,7 @@ class TestKeys:
     async def test_escape_closes_a_menu_and_stays_there(self, shown: Page) -> None:
         """The focus goes back to what opened it."""
         await shown.click("[data-facet=site] summary")
+        await shown.locator("[data-facet=site] a").first.focus()
         await shown.keyboard.press("Escape")
         assert await shown.locator("details[open]").count() == 0
         assert await shown.evaluate("document.activeElement.tagName") == "SUMMARY"

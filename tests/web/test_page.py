@@ -166,6 +166,19 @@ class TestAbove:
         filtered = await page(house, html.unescape(found[1]) + "&all=1")
         assert cells(filtered, "category") == [found[2]] * int(found[3])
 
+    async def test_chosen_value_does_not_hide_the_others_of_its_facet(self, house: House) -> None:
+        """What might be chosen instead is still there, with its count."""
+        before, after = await page(house), await page(house, "/?category=web-probes")
+        menus = [
+            re.findall(
+                r"<span>(.*?)</span> <em>([0-9]+)<",
+                text[text.index('data-facet="category"') : text.index('data-facet="site"')],
+            )
+            for text in (before, after)
+        ]
+        assert len(menus[0]) > 3
+        assert menus[0] == menus[1]
+
     async def test_node_is_a_value_by_its_name_alone(self, house: House) -> None:
         """Its address finds it, and is not offered beside it."""
         text = await page(house)
@@ -272,7 +285,7 @@ class TestWrong:
         await standin.refuse()
         async with edge_over(standin.base_url, CONSUL__DEADLINE="1s") as house:
             text = await page(house, status=500)
-        assert "Nothing can be shown" in text
+        assert "Nothing can be shown: no Consul server answered" in text
         assert f"{standin.base_url.removeprefix('http://')} (" in text
         assert 'id="about"' in text
 

@@ -11,6 +11,7 @@ Rule 3: nothing in it runs but our own modules, and no text in it is taken for m
 import asyncio
 import gzip
 from functools import partial
+from math import inf
 from typing import Any, Final
 
 import aiohttp_jinja2
@@ -20,6 +21,8 @@ from markupsafe import Markup
 
 from consul_edge import __version__
 from consul_edge.core.errors import EdgeError
+from consul_edge.enrich import archive
+from consul_edge.enrich.patience import Patience
 from consul_edge.enrich.problems import problems_of_nodes, problems_of_services
 from consul_edge.enrich.standing import Standing, State
 from consul_edge.enrich.table import Table, page_of
@@ -89,7 +92,13 @@ async def _page(request: web.Request, layout: Layout) -> web.StreamResponse:
     context = _surroundings(request, address, Speech(language), standing, error)
     # Sorting a hundred thousand rows, or writing two thousand, is nothing for the event loop.
     zips = accepts_gzip(",".join(request.headers.getall(hdrs.ACCEPT_ENCODING, ())))
-    body = await asyncio.to_thread(_rendered, request, context, view, address, zips=zips)
+    render = partial(_rendered, request, context, view, address, zips=zips)
+    # What is searched for decides how long it takes; without it the rows do.
+    patience = Patience(archive.SEARCH_SECONDS if address.listing.terms else inf)
+    try:
+        body = await asyncio.to_thread(patience.spend, render)
+    finally:
+        patience.end()  # who leaves has nobody work for him
     status = 200 if error is None else error.status
     response = web.Response(status=status, body=body, charset="utf-8", content_type="text/html")
     if zips:

@@ -23,7 +23,7 @@ from consul_edge.cache.line import Line
 from consul_edge.cache.lines import Lines
 from consul_edge.core.entry import Entry, needs_confirmation
 from consul_edge.core.errors import EdgeError
-from consul_edge.core.policy import Confirm, Denial, Drop, PassOn, Store, conclude
+from consul_edge.core.policy import Confirm, Denial, Drop, Store, conclude
 
 log = structlog.get_logger()
 
@@ -125,12 +125,11 @@ class Flights:
 
             TooLarge: When the second answer could not be kept.
         """
-        before = line.entry
-        conclusion = conclude(line.rule, entry, before)
-        if isinstance(conclusion, Confirm) and before is not None:
+        conclusion = conclude(line.rule, entry, line.entry)
+        if isinstance(conclusion, Confirm):
             ticket = self.ticket(line)
             entry = await self._fetcher.ask_again(line)
-            is_so = needs_confirmation(before, entry)
+            is_so = needs_confirmation(conclusion.before, entry)
             metrics.CACHE_CONFIRMATIONS.labels("confirmed" if is_so else "refuted").inc()
             log.warning(
                 "an answer was doubted",
@@ -139,13 +138,10 @@ class Flights:
                 server=entry.server,
             )
             conclusion = conclude(line.rule, entry, None)
-        match conclusion:
-            case Store() | Confirm():
-                return self._keep(line, entry, ticket), True
-            case Drop(denial=denial):
-                await self._deny(line, denial)
-            case PassOn():
-                pass
+        if isinstance(conclusion, Store):
+            return self._keep(line, entry, ticket), True
+        if isinstance(conclusion, Drop):
+            await self._deny(line, conclusion.denial)
         return entry, False
 
     async def close(self) -> None:

@@ -76,7 +76,7 @@ class Lines:
         """Give the line of *key*, a new one if need be."""
         line = self.find(key, token)
         if line is None:
-            line = self.apart(key, rule, token)
+            line = self._make(key, rule, token)
             line.own.writes = sum(touches(effect, key) for effect in self._writing)
             self._by_key[key] = self._by_name[line.name] = line
             if key.kv_path is not None:
@@ -85,8 +85,7 @@ class Lines:
 
     def apart(self, key: Key, rule: Rule, token: str) -> Line:
         """Make a line that nobody finds: to ask for, and not to keep."""
-        endpoint = self._endpoints.setdefault(key.endpoint, Touched())
-        return Line(key, rule, key.name, token, self.store, endpoint)
+        return self._make(key, rule, token)
 
     def tidy(self, line: Line) -> None:
         """Forget a line about which there is nothing to know."""
@@ -129,6 +128,10 @@ class Lines:
             for touched, times in (begun | ended).items():
                 touched.generation += 1
                 touched.writes -= times
+
+    def _make(self, key: Key, rule: Rule, token: str) -> Line:
+        endpoint = self._endpoints.setdefault(key.endpoint, Touched())
+        return Line(key, rule, key.name, token, self.store, endpoint)
 
     def _paths_above(self, key: str) -> Iterable[str]:
         """

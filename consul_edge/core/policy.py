@@ -183,16 +183,15 @@ class Denial(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """Keep the entry."""
-
-    entry: Entry
+    """Keep it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Confirm:
     """Ask again before believing it: it says that much is gone, or what was once true."""
 
-    entry: Entry
+    before: Entry
+    """What it would replace."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +208,7 @@ class PassOn:
 
 Conclusion = Store | Confirm | Drop | PassOn
 
+_STORE: Final = Store()
 _PASS_ON: Final = PassOn()
 
 
@@ -228,8 +228,8 @@ def conclude(rule: Rule, entry: Entry, before: Entry | None) -> Conclusion:
     if not _is_storable(rule, entry):
         return _PASS_ON
     if before is not None and needs_confirmation(before, entry):
-        return Confirm(entry)
-    return Store(entry)
+        return Confirm(before)
+    return _STORE
 
 
 def _is_storable(rule: Rule, entry: Entry) -> bool:

@@ -125,7 +125,7 @@ class Flights:
 
             TooLarge: When the second answer could not be kept.
         """
-        conclusion = conclude(line.rule, entry, line.entry)
+        conclusion = conclude(line.rule, entry, _replaced(line, entry, ticket))
         if isinstance(conclusion, Confirm):
             ticket = self.ticket(line)
             entry = await self._fetcher.ask_again(line)
@@ -192,3 +192,20 @@ class Flights:
             line.flight = None
         line.guests -= 1
         self._lines.tidy(line)
+
+
+def _replaced(line: Line, entry: Entry, ticket: Ticket) -> Entry | None:
+    """
+    Give what *entry* would replace.
+
+    Nothing, if it is the older one for certain: a write has overtaken it since it was asked for,
+    and what was asked for later is kept already.
+    """
+    current = line.entry
+    is_past = (
+        current is not None
+        and ticket.generation != line.generation
+        and ticket.version != line.version
+        and entry.index < current.index
+    )
+    return None if is_past else current

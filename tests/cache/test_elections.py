@@ -103,3 +103,24 @@ def test_snapshot_was_restored_what_it_says_at_a_lower_index_is_believed() -> No
         assert value_of(confirmed) - before == 1
 
     play(scene)
+
+
+def test_write_and_a_newer_answer_have_overtaken_a_fetch_nobody_asks_again() -> None:
+    """Its lower index is no wonder, and it replaces nothing: who asked then may have it."""
+
+    async def scene(edge: Edge) -> None:
+        edge.consul.say(WEB, OLD, 90)
+        gate = edge.consul.gate(WEB)
+        early = edge.client(WEB)
+        await gate.reached.wait()
+        edge.consul.say(WEB, NEW, 100)
+        await edge.write("PUT", "/v1/catalog/register", settled)
+        assert (await edge.kept(WEB)).entry.body == NEW
+        asked = len(edge.consul.asked)
+        gate.open()
+        found = await early
+        assert isinstance(found, Served)
+        assert (found.entry.body, len(edge.consul.asked)) == (OLD, asked)
+        assert (await edge.kept(WEB)).entry.body == NEW
+
+    play(scene)

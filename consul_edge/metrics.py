@@ -73,8 +73,8 @@ CACHE_FLUSHES: Final = Counter(
 
 CACHE_CONFIRMATIONS: Final = Counter(
     "consul_edge_cache_confirmations_total",
-    "Answers that said much was gone at once, or something else at a lower index, and were asked for"
-    " again before they were believed, by what came of it: confirmed or refuted.",
+    "Answers that said much was gone at once, or something else at a lower index, and were asked"
+    " for again before they were believed, by what came of it: confirmed or refuted.",
     ["result"],
 )
 

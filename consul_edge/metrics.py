@@ -137,7 +137,7 @@ NODE_DURATION: Final = Histogram(
 
 NODES: Final = Gauge(
     "consul_edge_nodes",
-    "Nodes of the cluster, as who asks without a token sees them; 0 before anybody asked.",
+    "Nodes as the identity sees them that has most of them in error; 0 before anybody asked.",
 )
 
 NODES_IN_ERROR: Final = Gauge(

@@ -1,27 +1,16 @@
 /*
- * Questions to the edge, in the name of whoever gave a token.
+ * Questions to the edge, in the name of whoever gave a token (credentials.js).
  *
- * Rule 1: a token is in this tab's session storage, and goes out in a header; never in an address.
- * Rule 2: what went wrong is an `Error` whose message can be shown, with the answer's status.
+ * Rule: what went wrong is an `Error` whose message can be shown, with the answer's status.
  */
 
-export const TOKEN = "consul-edge.token";
-
-/** Give the headers that say who asks. */
-export function credentials() {
-  try {
-    const token = sessionStorage.getItem(TOKEN);
-    return token ? { "X-Consul-Token": token } : {};
-  } catch {
-    return {};
-  }
-}
+import { headers } from "./credentials.js";
 
 /** Ask for JSON. */
 export async function ask(target, options = {}) {
   const response = await fetch(target, {
     ...options,
-    headers: { ...credentials(), ...options.headers },
+    headers: { ...headers(), ...options.headers },
     credentials: "omit",
     cache: "no-store",
   });

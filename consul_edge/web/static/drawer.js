@@ -6,11 +6,12 @@
  * Rule 2: only http and https become links; all else is text.
  */
 
-import { ask, credentials } from "./ask.js";
+import { ask } from "./ask.js";
 import { cellText } from "./cells.js";
 import { make, textOrLink } from "./dom.js";
 import { follow } from "./chips.js";
 import { copy } from "./copying.js";
+import { headers } from "./credentials.js";
 import { spellValues, writeState } from "./state.js";
 import { columnName, known, page, t } from "./words.js";
 
@@ -175,7 +176,7 @@ export function curlOf(kind, wire) {
 
 /** Write a command for a target of this edge. */
 export function curl(target) {
-  const header = "X-Consul-Token" in credentials() ? '-H "X-Consul-Token: $CONSUL_HTTP_TOKEN" ' : "";
+  const header = "X-Consul-Token" in headers() ? '-H "X-Consul-Token: $CONSUL_HTTP_TOKEN" ' : "";
   return `curl ${header}'${new URL(target, location.href).href.replaceAll("'", "%27")}'`;
 }
 

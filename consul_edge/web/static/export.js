@@ -5,7 +5,6 @@
  * Rule 2: a link cannot carry a token, so with one a file is fetched and then saved.
  */
 
-import { credentials } from "./ask.js";
 import { copy, tell } from "./copying.js";
 import { curl } from "./drawer.js";
 import { make } from "./dom.js";
@@ -51,11 +50,11 @@ export function targetOf(state, format) {
 }
 
 async function save(event, format) {
-  const headers = credentials();
-  if (!Object.keys(headers).length) return;
+  const asking = headers();
+  if (!Object.keys(asking).length) return;
   event.preventDefault();
   try {
-    const response = await fetch(event.currentTarget.href, { headers, credentials: "omit" });
+    const response = await fetch(event.currentTarget.href, { headers: asking, credentials: "omit" });
     if (!response.ok) throw new Error(response.statusText);
     const url = URL.createObjectURL(await response.blob());
     const name = `${format === "sd" ? "targets" : page.view}.${format === "csv" ? "csv" : "json"}`;

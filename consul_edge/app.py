@@ -33,10 +33,12 @@ from consul_edge.web.admin_caches import caches
 from consul_edge.web.admin_gate import Gate
 from consul_edge.web.admin_token import AdminToken
 from consul_edge.web.enriched import Enriched
+from consul_edge.web.generation import Generation
 from consul_edge.web.hosts import Hosts
 from consul_edge.web.keys import (
     ARCHIVE,
     CACHE,
+    GENERATION,
     HOSTS,
     INSTANCE,
     RULES,
@@ -107,6 +109,7 @@ def create_app(settings: Settings) -> web.Application:
     admin_token = AdminToken(admin.token, admin.token_file, asyncio.get_running_loop().time)
     app = web.Application(middlewares=[guard])
     app[SETTINGS] = settings
+    app[GENERATION] = Generation()
     app[INSTANCE] = instance
     app[HOSTS] = Hosts((*settings.allowed_hosts, *own_names(settings)))
     app[UPSTREAM] = upstream

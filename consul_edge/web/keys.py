@@ -9,9 +9,11 @@ from consul_edge.enrich.rule_source import RuleSource
 from consul_edge.enrich.site_source import SiteSource
 from consul_edge.enrich.views import Views
 from consul_edge.upstream.upstream import Upstream
+from consul_edge.web.generation import Generation
 from consul_edge.web.hosts import Hosts
 
 SETTINGS = web.AppKey("settings", Settings)
+GENERATION = web.AppKey("generation", Generation)
 CACHE = web.AppKey("cache", Cache)
 UPSTREAM = web.AppKey("upstream", Upstream)
 SITES = web.AppKey("sites", SiteSource)

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, Final
 
 import pytest
@@ -56,12 +56,22 @@ async def document(house: House, target: str, *headers: tuple[str, str]) -> Any:
     return answer.json()
 
 
-async def until(house: House, target: str, holds: Callable[[Answer], bool]) -> Answer:
+async def until(
+    house: House,
+    target: str,
+    holds: Callable[[Answer], bool],
+    headers: Sequence[tuple[str, str]] = (),
+) -> Answer:
     """Ask for a document until the answer fulfils a condition."""
     async with asyncio.timeout(20):
-        while not holds(answer := await house.ask("GET", target)):
+        while not holds(answer := await house.ask("GET", target, headers)):
             pass
     return answer
+
+
+def is_live(answer: Answer) -> bool:
+    """Tell whether a document says that watches prove it."""
+    return bool(answer.json()["cache"]["state"] == State.LIVE)
 
 
 async def register(house: House, **said: object) -> None:
@@ -110,6 +120,8 @@ async def test_token_may_see_more_each_sees_its_own() -> None:
         shown = await house.ask("GET", SERVICES, [mine])
         hidden = await house.ask("GET", SERVICES)
         assert (shown.json()["total"], hidden.json()["total"]) == (5, 0)
+        # The document says how fresh it is, and so another one follows while watches begin.
+        shown = await until(house, SERVICES, is_live, [mine])
         tag = ("If-None-Match", shown.header("ETag") or "")
         assert (await house.ask("GET", SERVICES, [mine, tag])).status == 304
         assert (await house.ask("GET", SERVICES, [tag])).status == 200

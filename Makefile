@@ -16,7 +16,7 @@ run: $(VENV)/.run ## a page on http://127.0.0.1:8510/ over an embedded demo Cons
 	$(BIN)/consul-edge demo
 
 test: $(VENV)/.test ## all tests, also against a real Consul (which it fetches)
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 check: $(VENV)/.test ## lint and types; changes nothing
 	$(BIN)/ruff check consul_edge tests

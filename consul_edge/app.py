@@ -42,7 +42,6 @@ from consul_edge.web.keys import (
     HOSTS,
     INSTANCE,
     RULES,
-    SETTINGS,
     SITES,
     UPSTREAM,
     VIEWS,
@@ -108,8 +107,7 @@ def create_app(settings: Settings) -> web.Application:
     admin = settings.admin
     admin_token = AdminToken(admin.token, admin.token_file, asyncio.get_running_loop().time)
     app = web.Application(middlewares=[guard])
-    app[SETTINGS] = settings
-    app[GENERATION] = Generation()
+    app[GENERATION] = Generation(settings)
     app[INSTANCE] = instance
     app[HOSTS] = Hosts((*settings.allowed_hosts, *own_names(settings)))
     app[UPSTREAM] = upstream

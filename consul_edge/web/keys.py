@@ -3,7 +3,6 @@
 from aiohttp import web
 
 from consul_edge.cache.cache import Cache
-from consul_edge.config import Settings
 from consul_edge.enrich.archive import Archive
 from consul_edge.enrich.rule_source import RuleSource
 from consul_edge.enrich.site_source import SiteSource
@@ -12,7 +11,6 @@ from consul_edge.upstream.upstream import Upstream
 from consul_edge.web.generation import Generation
 from consul_edge.web.hosts import Hosts
 
-SETTINGS = web.AppKey("settings", Settings)
 GENERATION = web.AppKey("generation", Generation)
 CACHE = web.AppKey("cache", Cache)
 UPSTREAM = web.AppKey("upstream", Upstream)

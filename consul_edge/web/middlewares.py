@@ -16,7 +16,7 @@ from consul_edge import metrics
 from consul_edge.core.errors import BadRequest, EdgeError, LimitReached, Refused
 from consul_edge.core.headers import via
 from consul_edge.web import api_errors, audit
-from consul_edge.web.keys import HOSTS, INSTANCE, SETTINGS, UNTYPED
+from consul_edge.web.keys import GENERATION, HOSTS, INSTANCE, UNTYPED
 from consul_edge.web.proxy import CALL
 
 log = structlog.get_logger()
@@ -60,7 +60,7 @@ def check(request: web.Request) -> None:
         raise BadRequest(f"HTTP/{major}.{minor} is not spoken here: expected HTTP/1.0 or HTTP/1.1")
     if request.method == hdrs.METH_CONNECT:
         raise Refused(405, "CONNECT is not served here: this is no forward proxy")
-    most = request.app[SETTINGS].limits.head_bytes
+    most = request.app[GENERATION].settings.limits.head_bytes
     if head_bytes(request) > most:
         limit = "limits.head_bytes"
         raise LimitReached(431, limit, f"the head is larger than {limit} ({most})")

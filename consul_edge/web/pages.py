@@ -30,7 +30,7 @@ from consul_edge.enrich.view import View
 from consul_edge.web.api_answer import CACHE_CONTROL, VARY, provenance
 from consul_edge.web.assets import ASSETS
 from consul_edge.web.hits import LEVEL, accepts_gzip
-from consul_edge.web.keys import SETTINGS, UPSTREAM, VIEWS
+from consul_edge.web.keys import GENERATION, UPSTREAM, VIEWS
 from consul_edge.web.page_address import MOST_ROWS, ROWS, Address, read_address
 from consul_edge.web.page_columns import LAYOUTS, NODES_LAYOUT, SERVICES_LAYOUT, Layout
 from consul_edge.web.page_data import page_data
@@ -122,7 +122,7 @@ def _surroundings(
     """Give what the page tells whoever looks, rows or none."""
     upstream = request.app[UPSTREAM]
     layout = address.layout
-    ui = request.app[SETTINGS].ui_proxy
+    ui = request.app[GENERATION].settings.ui_proxy
     return {
         "t": speech,
         "address": address,

@@ -28,8 +28,9 @@ from consul_edge.upstream.credentials import Credentials
 from consul_edge.web.access_log import AccessLog
 from consul_edge.web.enriched import Enriched
 from consul_edge.web.events import Events
+from consul_edge.web.generation import Generation
 from consul_edge.web.hosts import Hosts
-from consul_edge.web.keys import HOSTS, INSTANCE, SETTINGS
+from consul_edge.web.keys import GENERATION, HOSTS, INSTANCE
 from consul_edge.web.middlewares import guard, tidy
 from consul_edge.web.parked import Parked
 from consul_edge.web.routes import add_api
@@ -225,7 +226,7 @@ async def stage(
         instance="e1",
     )
     app = web.Application(middlewares=[guard])
-    app[SETTINGS] = _settings(settings)
+    app[GENERATION] = Generation(_settings(settings))
     app[INSTANCE] = "e1"
     app[HOSTS] = Hosts(())
     add_api(app, enriched)

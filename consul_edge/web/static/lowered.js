@@ -9,6 +9,8 @@
 
 const MANY = 4096;
 const BLOCK = 8192;
+/** Where fewer than one in so many lines are left, each is looked at alone. */
+const FEW = 64;
 
 /** Bring the small letters of a column up to its values, and give them; a generator of steps. */
 export function* lowering(column, texts) {
@@ -27,24 +29,35 @@ export function* lowering(column, texts) {
   return found;
 }
 
-/** Tell of each value, in `states`, whether it has a text that passes, none, or no text at all. */
-export function* judging(lowered, test, part, { fails, holds }) {
+/**
+ * Tell of each value whether it has a text that passes, none, or no text at all (0).
+ *
+ * `asking`: {test, part, wanted, fails, holds}; a part is one that the texts must have, or "", and
+ * of values that are not wanted, if that is not null, nothing is told.
+ */
+export function* judging(lowered, asking) {
+  const { test, part, wanted, fails, holds } = asking;
   const states = new Uint8Array(lowered.size);
+  const isWanted = (code) => !wanted || wanted[code] === 1;
   if (lowered.list) {
     lowered.list.forEach((text, code) => {
+      if (!isWanted(code)) return;
       if (typeof text !== "string") states[code] = text.some(test) ? holds : fails;
       else if (text) states[code] = test(text) ? holds : fails;
     });
     yield;
   }
   for (const { first, text, begins } of lowered.blocks) {
-    if (part) scan(text, begins, part, states.subarray(first), { fails, holds });
-    for (let place = 0; !part && place < begins.length - 1; place += 1) {
-      const end = begins[place + 1] - 1;
-      if (end > begins[place]) {
-        states[first + place] = test(text.slice(begins[place], end)) ? holds : fails;
+    const many = begins.length - 1;
+    const left = linesLeft(begins, wanted?.subarray(first, first + many));
+    for (const place of left) states[first + place] = fails;
+    if (part && left.length * FEW > many) scan(text, begins, part, left, states.subarray(first), holds);
+    else {
+      for (let at = 0; at < left.length; at += 1) {
+        const place = left[at];
+        if (test(text.slice(begins[place], begins[place + 1] - 1))) states[first + place] = holds;
+        if ((at & 0xff) === 0xff) yield;
       }
-      if ((place & 0xff) === 0xff) yield;
     }
     yield;
   }
@@ -74,17 +87,26 @@ function oneOf(texts) {
   return texts.length ? texts[0].toLowerCase() : "";
 }
 
-/** Find a part, which has no end of a line and so is within one value each time. */
-function scan(text, begins, part, states, { fails, holds }) {
-  const count = begins.length - 1;
-  for (let place = 0; place < count; place += 1) {
-    if (begins[place + 1] - begins[place] > 1) states[place] = fails;
+/** Give the places of lines that are wanted and not empty. */
+function linesLeft(begins, wanted) {
+  const left = new Uint16Array(begins.length - 1);
+  let count = 0;
+  for (let place = 0; place < left.length; place += 1) {
+    if (begins[place + 1] - begins[place] > 1 && (!wanted || wanted[place])) {
+      left[count] = place;
+      count += 1;
+    }
   }
-  let place = 0;
-  for (let at = text.indexOf(part); at >= 0; at = text.indexOf(part, begins[place])) {
-    while (begins[place + 1] <= at) place += 1;
-    states[place] = holds;
-    place += 1;
-    if (place === count) return;
+  return left.subarray(0, count);
+}
+
+/** Find a part, which has no end of a line and so is within one value each time. */
+function scan(text, begins, part, left, states, holds) {
+  let at = -1;
+  for (const place of left) {
+    // What was found behind the lines between needs no other look.
+    if (at < begins[place]) at = text.indexOf(part, begins[place]);
+    if (at < 0) return;
+    if (at < begins[place + 1]) states[place] = holds;
   }
 }

@@ -10,7 +10,7 @@
 
 import { codeOf, decodeColumn, valueOf } from "./column.js";
 import { applyChanges } from "./changes.js";
-import { evaluating } from "./evaluation.js";
+import { evaluating, partOf } from "./evaluation.js";
 import { countFacets, countable } from "./facets.js";
 import { joining, jointOf, partsOf } from "./joint.js";
 import { findRow, keysOf, preparingKeys } from "./keys.js";
@@ -148,12 +148,23 @@ function* verdictOf(table, term) {
   const { verdicts, version } = table;
   let found = verdicts.get(name);
   if (found) verdicts.delete(name);
-  else found = yield* evaluating(table, term);
+  else found = { term, says: yield* evaluating(table, term, widerThan(verdicts, term)) };
   if (table.version === version) {
     verdicts.set(name, found);
     if (verdicts.size > KEPT_TERMS) verdicts.delete(verdicts.keys().next().value);
   }
-  return found;
+  return found.says;
+}
+
+/** Give what a term said that holds wherever this one does: of a word, one key press before. */
+function widerThan(verdicts, { column, negated, tests }) {
+  const part = negated ? "" : partOf({ tests });
+  let [wider, longest] = [null, ""];
+  for (const { term, says } of part ? verdicts.values() : []) {
+    const known = term.negated || term.column?.name !== column?.name ? "" : partOf(term);
+    if (known.length > longest.length && part.includes(known)) [wider, longest] = [says, known];
+  }
+  return wider;
 }
 
 function facets(table, terms, names) {

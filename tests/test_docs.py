@@ -11,6 +11,7 @@ from consul_edge.web.routes import (
     ADMIN,
     CATEGORIZE,
     DOCUMENTS,
+    EDGE,
     EVENTS,
     NODE_DOCUMENTS,
     OPENAPI,
@@ -33,7 +34,7 @@ def test_metric_that_exists_is_in_the_readme(name: str) -> None:
     assert f"`{name}`" in README
 
 
-ROUTES = sorted({*OWN, *ADMIN, *DOCUMENTS, *NODE_DOCUMENTS, CATEGORIZE, EVENTS, OPENAPI})
+ROUTES = sorted({*OWN, *ADMIN, *DOCUMENTS, *NODE_DOCUMENTS, CATEGORIZE, EDGE, EVENTS, OPENAPI})
 
 
 @pytest.mark.parametrize("path", ROUTES)

@@ -13,6 +13,7 @@ from consul_edge.web import api_documents, health, monitoring, pages
 from consul_edge.web.admin import Admin
 from consul_edge.web.api import nowhere
 from consul_edge.web.assets import ASSETS, Assets
+from consul_edge.web.edge_state import edge
 from consul_edge.web.enriched import Enriched
 from consul_edge.web.openapi.serving import describe
 from consul_edge.web.proxy import Proxy
@@ -64,6 +65,8 @@ CATEGORIZE = "/api/v1/categorize"
 
 EVENTS = "/api/v1/events"
 
+EDGE = "/api/v1/edge"
+
 STATIC = ("/static/{edition:[0-9a-f]{16}}/{name}", "/static/{name}")
 
 OPENAPI = "/api/v1/openapi.json"
@@ -96,6 +99,7 @@ def add_api(app: web.Application, enriched: Enriched) -> None:
         _add_read(app, path, partial(api.give_of_node, read_of_node))
     _add_read(app, CATEGORIZE, api.categorize)
     _add_read(app, EVENTS, events.handle, (hdrs.METH_GET,))
+    _add_read(app, EDGE, edge)
     _add_read(app, OPENAPI, describe)
     app.router.add_route("*", "/api/v1/{rest:.*}", nowhere)
 

@@ -105,6 +105,7 @@ async def test_example_is_answered_as_shown(
         "/api/v1/services?format=columns",
         "/api/v1/services?page=2&page_size=3&facets=category",
         "/api/v1/categorize?service=nodejs_app&metrics_path=/metrics",
+        "/api/v1/edge",
         "/api/v1/monitoring/data?category=all",
         *(f"/api/v1/admin/cache/{name}/info" for name in ("nodes", "sites", "rules", "all")),
         *(f"/api/v1/admin/cache/{name}/flush" for name in ("sites", "all")),

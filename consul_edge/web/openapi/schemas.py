@@ -22,6 +22,7 @@ from consul_edge.enrich.fields import RuleProblem
 from consul_edge.enrich.places import SiteRow
 from consul_edge.enrich.rows import Checks, NodeRow, ServiceRow
 from consul_edge.enrich.standing import State
+from consul_edge.web.page_summary import ServerState
 
 NAMES: Final[dict[type, str]] = {
     NodeRow: "NodeRow",
@@ -38,6 +39,7 @@ NAMES: Final[dict[type, str]] = {
     source_status.Source: "SourceKind",
     RuleProblem: "RuleProblem",
     State: "State",
+    ServerState: "ServerState",
     Inventory: "Inventory",
     Row: "KeptAnswer",
     Policy: "Keeping",

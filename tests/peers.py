@@ -61,6 +61,7 @@ PEERS: Final = {
         Peer("nginx", "nginx", "usr/sbin/nginx", ("-v",), "nginx version"),
         Peer("wrk", "wrk", "usr/bin/wrk", ("-v",), "wrk "),
         Peer("haproxy", "haproxy", "usr/sbin/haproxy", ("-v",), "HAProxy version"),
+        Peer("varnishd", "varnish", "usr/sbin/varnishd", ("-V",), "varnishd (varnish-"),
         Peer(
             "redis-server", "redis-server", "usr/bin/redis-server", ("--version",), "Redis server"
         ),

@@ -21,14 +21,14 @@ import structlog
 
 log = structlog.get_logger()
 
-STATUS_INTERVAL: Final = 5.0
-"""Seconds between two looks at the status, unless the watchdog wants to be fed more often."""
+INTERVAL: Final = 5.0
+"""Seconds between two words, unless the watchdog wants to be fed more often."""
 
 FEEDS_PER_TIMEOUT: Final = 3
 """The manual says two; a third forgives one that came late."""
 
 EXTENSION: Final = 15.0
-"""Seconds more that are asked for while something takes long; asked again each third of it."""
+"""Seconds more that are asked for with each word, while it starts, reloads or drains."""
 
 PATIENCE: Final = 1.0
 """Seconds that a word of importance may wait for room in the manager's queue."""
@@ -47,6 +47,10 @@ class Notifier:
             watchdog: Seconds of silence after which the process is ended; 0: none.
         """
         self.watchdog = watchdog
+        self.describe: Callable[[], str] = lambda: "starting"
+        """Gives the status of the moment, in one line for people."""
+        self._is_busy = True
+        """Whether it starts, reloads or drains, which may take long."""
         self._address = f"\0{address[1:]}" if address.startswith("@") else address
         self._is_broken = False
 
@@ -66,61 +70,52 @@ class Notifier:
             address = ""
         return cls(address, watchdog=watchdog)
 
-    def ready(self, status: str) -> None:
+    def ready(self) -> None:
         """Say that it serves, at the start and after a reload."""
-        self._tell("READY=1", f"STATUS={status}", timeout=PATIENCE)
+        self._is_busy = False
+        self._tell("READY=1", f"STATUS={self.describe()}", timeout=PATIENCE)
 
     def reloading(self, status: str = "reading the configuration again") -> None:
         """Say that it reloads; :meth:`ready` must follow, whatever becomes of it."""
+        self._is_busy = True
         # Without the time newer managers cannot tell a late word of an earlier reload from this.
         moment = f"MONOTONIC_USEC={time.monotonic_ns() // 1000}"
         self._tell("RELOADING=1", moment, f"STATUS={status}", timeout=PATIENCE)
 
     def stopping(self, status: str) -> None:
         """Say that it leaves."""
+        self._is_busy = True
+        self.describe = lambda: status
         self._tell("STOPPING=1", f"STATUS={status}", timeout=PATIENCE)
 
-    def status(self, text: str) -> None:
-        """Say how it is, in one line for people."""
-        self._tell(f"STATUS={text}")
-
     @asynccontextmanager
-    async def taking_its_time(self) -> AsyncIterator[None]:
-        """Ask for more time as long as the context lasts and the loop turns."""
-        asking = asyncio.create_task(self._ask_for_time(), name="asking for time")
+    async def attending(self) -> AsyncIterator[None]:
+        """Feed the watchdog, keep the status true and ask for time, while the context lasts."""
+        task = asyncio.create_task(self._attend(), name="service manager")
         try:
             yield
         finally:
-            asking.cancel()
-            await asyncio.gather(asking, return_exceptions=True)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
 
-    async def attend(self, describe: Callable[[], str]) -> None:
-        """
-        Feed the watchdog and keep the status true, until it is cancelled.
-
-        Args:
-            describe: Gives the status of the moment.
-        """
+    async def _attend(self) -> None:
         if not self._address:
             return
-        interval = STATUS_INTERVAL
+        interval = INTERVAL
         if self.watchdog:
             interval = min(interval, self.watchdog / FEEDS_PER_TIMEOUT)
         told = ""
         while True:
             words = ["WATCHDOG=1"] if self.watchdog else []
-            status = describe()
+            if self._is_busy:
+                words.append(f"EXTEND_TIMEOUT_USEC={int(EXTENSION * 1e6)}")
+            status = self.describe()
             if status != told:
                 words.append(f"STATUS={status}")
                 told = status
             if words:
                 self._tell(*words)
             await asyncio.sleep(interval)
-
-    async def _ask_for_time(self) -> None:
-        while True:
-            self._tell(f"EXTEND_TIMEOUT_USEC={int(EXTENSION * 1e6)}")
-            await asyncio.sleep(EXTENSION / 3)
 
     def _tell(self, *words: str, timeout: float = 0.0) -> None:
         if not self._address:

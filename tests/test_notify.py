@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from consul_edge.notify import EXTENSION, FEEDS_PER_TIMEOUT, Notifier
+from consul_edge.notify import EXTENSION, FEEDS_PER_TIMEOUT, INTERVAL, Notifier
 from tests.warp import skip, warped
 
 PID = 4711
@@ -54,10 +54,19 @@ def notifier(manager: Manager, **env: str) -> Notifier:
     return Notifier.of({"NOTIFY_SOCKET": manager.address, **env}, pid=PID)
 
 
+async def turns(count: int, *, seconds: float) -> None:
+    """Let the loop do what is due, and time pass, so often."""
+    for _ in range(count):
+        for _ in range(3):
+            await asyncio.sleep(0)
+        skip(seconds)
+
+
 def test_manager_is_told_that_it_serves_and_leaves(manager: Manager) -> None:
     """Each word comes with a status for people."""
     told = notifier(manager)
-    told.ready("serving")
+    told.describe = lambda: "serving"
+    told.ready()
     told.stopping("draining")
     assert manager.told() == [["READY=1", "STATUS=serving"], ["STOPPING=1", "STATUS=draining"]]
 
@@ -75,8 +84,8 @@ def test_reload_is_told_with_the_monotonic_time(manager: Manager) -> None:
 
 def test_status_with_a_line_end_stays_one_word(manager: Manager) -> None:
     """What a status quotes cannot say READY in the edge's name."""
-    notifier(manager).status("bad\nREADY=1")
-    assert manager.told() == [["STATUS=bad READY=1"]]
+    notifier(manager).stopping("bad\nREADY=1")
+    assert manager.told() == [["STOPPING=1", "STATUS=bad READY=1"]]
 
 
 def test_watchdog_is_fed_often_enough_and_status_told_once(manager: Manager) -> None:
@@ -84,31 +93,28 @@ def test_watchdog_is_fed_often_enough_and_status_told_once(manager: Manager) -> 
 
     async def attended() -> list[list[str]]:
         told = notifier(manager, WATCHDOG_USEC="3000000", WATCHDOG_PID=str(PID))
-        attending = asyncio.create_task(told.attend(lambda: "fine"))
-        for _ in range(FEEDS_PER_TIMEOUT):
-            for _ in range(3):
-                await asyncio.sleep(0)
-            skip(3.0 / FEEDS_PER_TIMEOUT)
-        attending.cancel()
+        told.ready()
+        manager.told()
+        async with told.attending():
+            await turns(FEEDS_PER_TIMEOUT, seconds=3.0 / FEEDS_PER_TIMEOUT)
         return manager.told()
 
     fed = ["WATCHDOG=1"]
-    assert warped(attended()) == [[*fed, "STATUS=fine"], *[fed] * (FEEDS_PER_TIMEOUT - 1)]
+    assert warped(attended()) == [[*fed, "STATUS=starting"], *[fed] * (FEEDS_PER_TIMEOUT - 1)]
 
 
 async def test_watchdog_of_a_loop_that_hangs_is_not_fed(manager: Manager) -> None:
     """It is the event loop that feeds: nothing else may vouch for it."""
     told = notifier(manager, WATCHDOG_USEC="30000")
-    attending = asyncio.create_task(told.attend(lambda: "fine"))
-    await asyncio.sleep(0)
-    assert manager.told()
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as never:
-        # Nobody sends anything there: this hangs the loop for many feeds.
-        never.settimeout(0.3)
-        with pytest.raises(TimeoutError):
-            never.recv(1)
-    assert manager.told() == []
-    attending.cancel()
+    async with told.attending():
+        await asyncio.sleep(0)
+        assert manager.told()
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as never:
+            # Nobody sends anything there: this hangs the loop for many feeds.
+            never.settimeout(0.3)
+            with pytest.raises(TimeoutError):
+                never.recv(1)
+        assert manager.told() == []
 
 
 @pytest.mark.parametrize(
@@ -127,27 +133,33 @@ def test_watchdog_is_fed_only_if_it_is_ours(env: dict[str, str], watchdog: float
     assert Notifier.of({"NOTIFY_SOCKET": "@x", **env}, pid=PID).watchdog == watchdog
 
 
-def test_more_time_is_asked_for_again_and_again(manager: Manager) -> None:
-    """Each request reaches beyond the next; none comes when the work is done."""
+@pytest.mark.parametrize("phase", ["starting", "reloading", "stopping"])
+def test_more_time_is_asked_for_while_it_is_busy(manager: Manager, phase: str) -> None:
+    """Each request reaches beyond the next two; none comes while it serves."""
 
     async def slow() -> list[list[str]]:
-        async with notifier(manager).taking_its_time():
-            for _ in range(3):
-                for _ in range(3):
-                    await asyncio.sleep(0)
-                skip(EXTENSION / 3)
-        skip(EXTENSION)
-        await asyncio.sleep(0)
+        told = notifier(manager)
+        async with told.attending():
+            if phase == "reloading":
+                told.reloading()
+            elif phase == "stopping":
+                told.stopping("draining")
+            await turns(3, seconds=INTERVAL)
+            told.ready()
+            await turns(3, seconds=INTERVAL)
         return manager.told()
 
-    assert warped(slow()) == [["EXTEND_TIMEOUT_USEC=15000000"]] * 3
+    more = f"EXTEND_TIMEOUT_USEC={int(EXTENSION * 1e6)}"
+    words = [word for words in warped(slow()) for word in words if "STATUS" not in word]
+    assert (words.count(more), words[-1]) == (3, "READY=1")
+    assert EXTENSION > 2 * INTERVAL
 
 
 @pytest.mark.parametrize("address", ["", "vsock:2:1234", "relative"])
 def test_nothing_is_said_where_nobody_listens(address: str) -> None:
     """Outside of systemd, and for kinds of addresses that are not spoken, all is silent."""
     with capture_logs() as logged:
-        Notifier.of({"NOTIFY_SOCKET": address}, pid=PID).ready("serving")
+        Notifier.of({"NOTIFY_SOCKET": address}, pid=PID).ready()
     assert logged == []
 
 
@@ -155,17 +167,20 @@ def test_manager_that_is_gone_is_told_of_once(tmp_path: Path) -> None:
     """It disturbs nothing, and does not fill the log."""
     told = Notifier(str(tmp_path / "gone"))
     with capture_logs() as logged:
-        told.ready("serving")
-        told.status("still serving")
+        told.ready()
+        told.stopping("draining")
     assert [line["event"] for line in logged] == ["the service manager cannot be told"]
 
 
 def test_manager_that_does_not_listen_stops_nobody(manager: Manager) -> None:
     """A full queue costs a word that is said often, and no time."""
-    told = notifier(manager)
+    told = notifier(manager, WATCHDOG_USEC="3000")
+
+    async def flood() -> None:
+        async with told.attending():
+            while not logged:
+                await turns(1, seconds=0.001)
+
     with capture_logs() as logged:
-        for _ in range(10_000):
-            told.status("fine")
-            if logged:
-                break
+        warped(flood())
     assert [line["event"] for line in logged] == ["the service manager cannot be told"]

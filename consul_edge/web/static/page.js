@@ -6,6 +6,8 @@
  * Rule 2: what was chosen is kept by keys, and looked up in the table as it is then: a table may
  * have taken the place of another while somebody was choosing.
  * Rule 3: until rows have come, the server's own stay.
+ * Rule 4: rows first: what else is counted is counted when they are drawn, and what only makes the
+ * next search fast is done while nobody waits (turns.js).
  */
 
 import { ask } from "./ask.js";
@@ -23,6 +25,7 @@ import { listenForKeys, showKeys } from "./shortcuts.js";
 import { followAddress } from "./state.js";
 import { createSummary } from "./summary.js";
 import { fromColumns } from "./table.js";
+import { createAfterPaint, soon, whenIdle } from "./turns.js";
 import { number, page, t } from "./words.js";
 
 const SPOKEN_AFTER_MS = 600;
@@ -34,6 +37,9 @@ let table = null;
 let rows = null;
 let order = new Uint32Array(0);
 let speaking = 0;
+let stopShowing = () => {};
+let stopPreparing = () => {};
+const count = createAfterPaint();
 let retrying = 0;
 
 const address = followAddress(page, (state) => update(state));
@@ -75,9 +81,23 @@ function termsNow(state) {
 function update(state) {
   if (!table || !tools) return;
   notices.address(state.problems);
-  order = table.sort(table.select(termsNow(state)), state.sort.length ? state.sort : page.sort);
+  stopShowing();
+  stopShowing = soon(ordering(table, state), (found) => show(state, found));
+}
+
+function* ordering(from, state) {
+  const found = yield* from.selecting(termsNow(state));
+  return yield* from.sorting(found, sortOf(state));
+}
+
+function sortOf(state) {
+  return state.sort.length ? state.sort : page.sort;
+}
+
+function show(state, found) {
+  order = found;
   rows.setColumns(columnsOf(state));
-  rows.grid.setSort(state.sort.length ? state.sort : page.sort);
+  rows.grid.setSort(sortOf(state));
   rows.grid.setDense(state.dense);
   rows.setOrder(order);
   rows.grid.select(state.row ? table.find(state.row) : null);
@@ -108,9 +128,12 @@ function take(told) {
     onSort: (keys) => address.change({ sort: keys, row: address.current.row }),
   });
   summary.hear(told);
-  summary.count(table);
   notices.troubles(told);
   update(address.current);
+  count(() => summary.count(table));
+  stopPreparing();
+  const sorts = page.columns.filter(({ usual }) => usual).map(({ name }) => name);
+  stopPreparing = whenIdle(table.preparing(sorts, page.facets));
 }
 
 /** Load all rows. */

@@ -35,6 +35,7 @@ const KEPT_TERMS = 12;
  *   select(terms)              the rows for which all terms hold, in the document's order
  *   selecting(terms)           the same in steps of 8 ms: a generator that returns the order
  *   sort(order, keys)          by [{name, descending}], the first key first
+ *   sorting(order, keys)       the same in steps: the first sort by a long column takes a while
  *   facets(terms, names)       Map(name -> Map(text -> count)), each without its own terms
  *   apply({changed, removed})  {added, changed, removed}: numbers of rows
  *   preparing(sorts, facets)   does in steps of 8 ms what else the first of each would wait for
@@ -57,7 +58,8 @@ export function fromColumns(document, kind) {
     find: (key) => findRow(keysOf(table), key),
     select: (terms) => finished(selecting(table, terms)),
     selecting: (terms) => selecting(table, terms),
-    sort: (order, keys) => sort(table, order, keys),
+    sort: (order, keys) => finished(sorting(table, order, keys)),
+    sorting: (order, keys) => sorting(table, order, keys),
     facets: (terms, names) => facets(table, terms, names),
     apply: (changes) => applyChanges(table, changes),
     preparing: (sorts, counted) => paced(preparing(table, sorts, counted)),
@@ -172,13 +174,14 @@ function facets(table, terms, names) {
   return countFacets(table, told, names);
 }
 
-function sort(table, order, keys) {
+function* sorting(table, order, keys) {
   let sorted = order;
   for (const { name, descending } of [...keys].reverse()) {
     const column = findColumn(table.schema, name);
     if (!column) throw new RangeError(`no column is called ${name}`);
     const { column: joint, texts } = jointOf(table, column);
-    sorted = sortBy(sorted, joint, finished(ranking(joint, column, texts)), Boolean(descending));
+    sorted = sortBy(sorted, joint, yield* ranking(joint, column, texts), Boolean(descending));
+    yield;
   }
   return sorted === order ? order.slice() : sorted;
 }

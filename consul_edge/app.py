@@ -11,7 +11,7 @@ import secrets
 import signal
 import socket
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from functools import partial
 from typing import Any
@@ -26,6 +26,7 @@ from consul_edge.core.errors import EdgeError
 from consul_edge.enrich.rule_source import RuleSource
 from consul_edge.enrich.site_source import SiteSource
 from consul_edge.enrich.views import Views
+from consul_edge.notify import Notifier
 from consul_edge.upstream.upstream import Upstream
 from consul_edge.web.access_log import AccessLog
 from consul_edge.web.admin import Admin
@@ -34,6 +35,7 @@ from consul_edge.web.admin_gate import Gate
 from consul_edge.web.admin_token import AdminToken
 from consul_edge.web.enriched import Enriched
 from consul_edge.web.generation import Generation
+from consul_edge.web.handed_over import Handed
 from consul_edge.web.hosts import Hosts
 from consul_edge.web.keys import (
     ARCHIVE,
@@ -52,6 +54,7 @@ from consul_edge.web.parked import Parked
 from consul_edge.web.protocol import EdgeProtocol
 from consul_edge.web.proxy import Proxy
 from consul_edge.web.routes import add_routes
+from consul_edge.web.status_line import status_line
 
 log = structlog.get_logger()
 
@@ -153,9 +156,12 @@ def create_app(settings: Settings) -> web.Application:
     return app
 
 
-async def serve(settings: Settings) -> None:
+async def serve(settings: Settings, notifier: Notifier, handed: Sequence[Handed] = ()) -> None:
     """
     Serve until SIGTERM or SIGINT, then drain.
+
+    Args:
+        handed: Sockets that the service manager made; ``settings.listen`` names them, too.
 
     Raises:
         EdgeError: When a listener cannot be bound.
@@ -165,20 +171,26 @@ async def serve(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with running(settings):
+    async with notifier.attending(), running(settings, handed) as app:
+        notifier.describe = partial(status_line, app)
+        notifier.ready()
         await stop.wait()
         log.info("draining")
+        notifier.stopping("answering what is under way")
     log.info("stopped")
 
 
 @asynccontextmanager
-async def running(settings: Settings) -> AsyncIterator[web.Application]:
+async def running(
+    settings: Settings, handed: Sequence[Handed] = ()
+) -> AsyncIterator[web.Application]:
     """Listen and serve while the context lasts; leaving it drains."""
     with ExitStack() as stack:
         # All are bound before anything else is done, and given back whatever fails then.
-        sockets = [
-            stack.enter_context(bound) for listen in settings.listen for bound in bind(listen)
-        ]
+        given = [stack.enter_context(one.socket) for one in handed]
+        known = {one.listen for one in handed}
+        free = [listen for listen in settings.listen if listen not in known]
+        bound = [stack.enter_context(one) for listen in free for one in bind(listen)]
         tls = _tls(settings)
         app = create_app(settings)
         options: dict[str, Any] = {
@@ -196,8 +208,10 @@ async def running(settings: Settings) -> AsyncIterator[web.Application]:
         )
         await runner.setup()
         try:
-            for bound in sockets:
-                await Listener(runner, bound, _protocol(runner, options), tls).start()
+            factory = _protocol(runner, options)
+            for one in (*given, *bound):
+                is_handed = one in given
+                await Listener(runner, one, factory, tls, is_handed=is_handed).start()
             _announce(settings, app)
             yield app
         finally:

@@ -68,10 +68,10 @@ def run(argv: Sequence[str] | None = None) -> int:
 
 
 def _serve(arguments: argparse.Namespace) -> int:
-    settings = _load(arguments).settings
+    loaded = _load(arguments)
     from consul_edge import serving
 
-    serving.serve(settings)
+    serving.serve(loaded, os.environ)
     return 0
 
 

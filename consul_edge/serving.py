@@ -5,18 +5,22 @@ What the machine refuses (a taken port, a bad key) is an error in one line, with
 """
 
 import asyncio
-from collections.abc import Coroutine
+import os
+from collections.abc import Coroutine, Mapping
 from typing import TYPE_CHECKING
 
 from consul_edge.core.errors import EdgeError
 
 if TYPE_CHECKING:
-    from consul_edge.config import Settings
+    from consul_edge.config import Loaded, Settings
 
 
-def serve(settings: "Settings") -> None:
+def serve(loaded: "Loaded", env: Mapping[str, str]) -> None:
     """
     Serve until SIGTERM or SIGINT.
+
+    Args:
+        env: The environment, in which a service manager says where it listens itself.
 
     Raises:
         EdgeError: When the machine refuses something, or the edge itself does.
@@ -24,8 +28,12 @@ def serve(settings: "Settings") -> None:
 
     async def serving() -> None:
         from consul_edge.app import serve
+        from consul_edge.notify import Notifier
+        from consul_edge.web import handed_over
 
-        await serve(settings)
+        handed = handed_over.take(env, pid=os.getpid())
+        settings = handed_over.adopted(loaded, handed)
+        await serve(settings, Notifier.of(env, pid=os.getpid()), handed)
 
     _run(serving())
 
@@ -46,6 +54,7 @@ def demonstrate(
         from consul_edge.app import serve
         from consul_edge.core.address import parse_server
         from consul_edge.demo.standin import StandIn
+        from consul_edge.notify import Notifier
 
         standin = StandIn(nodes=nodes, services=services, churn=churn, seed=seed)
         async with standin.running(host="127.0.0.1", port=0) as url:
@@ -55,7 +64,7 @@ def demonstrate(
             )
             # Nobody's data is here to be guarded, and nobody is to look for a token.
             admin = msgspec.structs.replace(settings.admin, trust_loopback=True)
-            await serve(msgspec.structs.replace(settings, consul=consul, admin=admin))
+            await serve(msgspec.structs.replace(settings, consul=consul, admin=admin), Notifier())
 
     _run(demonstrating())
 

@@ -38,7 +38,7 @@ class StubApp:
         self.loop = ""
         self.act: Callable[[], Awaitable[None]] | None = None
 
-    async def serve(self, settings: Settings) -> None:
+    async def serve(self, settings: Settings, *_: object) -> None:
         """Keep *settings*, and do what the test wants done."""
         self.settings = settings
         self.loop = type(asyncio.get_running_loop()).__module__

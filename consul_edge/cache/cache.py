@@ -121,6 +121,11 @@ class Cache:
         await self._saving.start()
         self._warming.start()
 
+    @property
+    def warmth(self) -> tuple[int, int]:
+        """How many of ``cache.warm`` are kept, and how many there are."""
+        return self._warming.warmth
+
     def is_kept(self, call: Call) -> bool:
         """Tell whether plain reads of what *call* asks for are answered from entries."""
         return self._rules.of(call).is_kept

@@ -74,6 +74,12 @@ class Warming:
             self._follow_token()
             self._task = asyncio.create_task(self._run(), name="warming")
 
+    @property
+    def warmth(self) -> tuple[int, int]:
+        """How many targets are kept, and how many there are."""
+        store = self._lines.store
+        return sum(line.name in store for line in self._warm), len(self._targets)
+
     async def close(self) -> None:
         """Stop looking; the watches end with all others."""
         if self._task is not None:

@@ -22,6 +22,9 @@ from consul_edge.config.yaml_file import read_file
 from consul_edge.core.errors import ConfigError, Problem
 
 _TLS: Final = "consul.tls.enabled"
+DEFAULT: Final = "default"
+"""The source of what nobody gave."""
+
 _TWINS: Final = ("consul.token", "consul.auth", "admin.token")
 
 
@@ -69,7 +72,7 @@ def load(*, file: Path | None, env: Mapping[str, str], flags: Mapping[str, objec
         if one is not winners[one.path] and one.rank is not Rank.FOREIGN:
             beside.read(one)
 
-    sources = dict.fromkeys(SETTINGS, "default") | {p: one.where for p, one in winners.items()}
+    sources = dict.fromkeys(SETTINGS, DEFAULT) | {p: one.where for p, one in winners.items()}
     _settle_twins(values, sources, winners)
     settings = build({path: value for path, value in values.items() if value is not _NOTHING})
     problems += check(settings, sources, reader.bad)

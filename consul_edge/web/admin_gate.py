@@ -9,12 +9,16 @@ an operator who is flooded with guesses must get in all the same.
 
 import ipaddress
 import socket
+import stat
 from collections.abc import Sequence
+from pathlib import Path
 
 from aiohttp import hdrs, web
 
 from consul_edge.core.errors import Refused
 from consul_edge.web.admin_token import AdminToken
+
+_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 class NoToken(Refused):
@@ -77,7 +81,16 @@ def is_loopback(peer: str | None) -> bool:
 
 
 def _is_private(request: web.Request) -> bool:
-    """Tell whether a request came by a unix socket."""
+    """
+    Tell whether a request came by a unix socket that is its owner's alone.
+
+    The edge makes its own so; one that is handed over may be everybody's.
+    """
     transport = request.transport
     connection = transport.get_extra_info("socket") if transport is not None else None
-    return connection is not None and connection.family == socket.AF_UNIX
+    if connection is None or connection.family != socket.AF_UNIX:
+        return False
+    try:
+        return not stat.S_IMODE(Path(connection.getsockname()).stat().st_mode) & _OTHERS
+    except (OSError, ValueError, TypeError):  # gone, or abstract: bytes with a zero in front
+        return False

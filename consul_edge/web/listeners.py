@@ -7,8 +7,10 @@ import os
 import socket
 import ssl
 import stat
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from aiohttp import web
 
@@ -17,6 +19,8 @@ from consul_edge.core.errors import EdgeError
 
 BACKLOG = 1024
 
+_CLEANS_UP = sys.version_info >= (3, 13)
+
 SOCKET_MODE = 0o600
 """A unix socket belongs to its owner alone; who wants to share it changes its folder's group."""
 
@@ -24,7 +28,7 @@ SOCKET_MODE = 0o600
 class Listener(web.BaseSite):
     """One listening socket whose connections are made by a factory of ours."""
 
-    __slots__ = ("_factory", "_socket", "_tls")
+    __slots__ = ("_factory", "_is_handed", "_socket", "_tls")
 
     def __init__(
         self,
@@ -32,12 +36,20 @@ class Listener(web.BaseSite):
         listening: socket.socket,
         factory: Callable[[], asyncio.Protocol],
         tls: ssl.SSLContext | None,
+        *,
+        is_handed: bool = False,
     ) -> None:
-        """Take over a bound socket."""
+        """
+        Take over a bound socket.
+
+        Args:
+            is_handed: Whether it is the service manager's: a unix socket's file outlives us then.
+        """
         super().__init__(runner, ssl_context=tls, backlog=BACKLOG)
         self._socket = listening
         self._factory = factory
         self._tls = tls
+        self._is_handed = is_handed
 
     @property
     def name(self) -> str:
@@ -49,8 +61,11 @@ class Listener(web.BaseSite):
         await super().start()
         loop = asyncio.get_running_loop()
         if self._socket.family == socket.AF_UNIX:
+            # From Python 3.13 on a closed server takes the file along.
+            keeps = self._is_handed and _CLEANS_UP
+            options: dict[str, Any] = {"cleanup_socket": False} if keeps else {}
             self._server = await loop.create_unix_server(
-                self._factory, sock=self._socket, ssl=self._tls, backlog=BACKLOG
+                self._factory, sock=self._socket, ssl=self._tls, backlog=BACKLOG, **options
             )
         else:
             self._server = await loop.create_server(

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from consul_edge.config.checks import check
+from consul_edge.config.credentials import read_credentials
 from consul_edge.config.kinds import Item, Kind
 from consul_edge.config.schema import SETTINGS, build, mask
 from consul_edge.config.settings import Settings
@@ -54,7 +55,8 @@ def load(*, file: Path | None, env: Mapping[str, str], flags: Mapping[str, objec
     """
     given, problems = read_file(file) if file is not None else ([], [])
     from_env, unknown = read_environment(env)
-    given += from_env + read_flags(flags)
+    # Of one rank the last counts: a variable says it more expressly.
+    given += read_credentials(env) + from_env + read_flags(flags)
     problems += unknown
 
     winners: dict[str, Given] = {}

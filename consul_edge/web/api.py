@@ -98,7 +98,7 @@ class Api:
         standing = self._readers.views.standing(token)
         identity = self._identity_of(token)
         index = wanted.index_of(view)
-        self._readers.given.note(identity, index)
+        self._readers.given.keep(identity, index, view)
         end = wanted.end
         document = Document(
             Order(

@@ -126,7 +126,12 @@ class Events:
         yield b"retry: %d\n%s" % (RETRY, begin)
         if known is None:
             known = view.index
-        elif known != view.index and feed.at(known) is None:
+        elif known != view.index:
+            before = self._known(feed, identity, known)
+            if before is not None:
+                yield await self._change(before, view, identity)
+                # Of a document's view it knows no more than that document.
+                told, is_ours = {name: getattr(before, name) for name in INDEXES}, True
             changed = [name for name, index in told.items() if not (is_ours and index <= known)]
             if changed:
                 yield _reload(view, changed)
@@ -143,6 +148,10 @@ class Events:
                 yield frame("standing", _told(standing))
             else:
                 await feed.news()
+
+    def _known(self, feed: Feed, identity: str, index: int) -> View | None:
+        """Find what a reader knows: what it was told here, or a document that it was given."""
+        return feed.at(index) or self._readers.given.view(identity, index)
 
     async def _change(self, before: View | None, view: View, identity: str) -> bytes:
         if before is None:

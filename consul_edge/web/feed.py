@@ -7,18 +7,16 @@ views: who is further behind has to load again.
 """
 
 import asyncio
-from collections import OrderedDict
 from contextlib import suppress
 from typing import Final
 
 import structlog
-from msgspec.structs import replace
 
 from consul_edge.core.errors import EdgeError
 from consul_edge.enrich.standing import Standing, State
-from consul_edge.enrich.table import RowType, Table
 from consul_edge.enrich.view import View
 from consul_edge.web.api_readers import Views
+from consul_edge.web.remembered import Remembered
 
 log = structlog.get_logger()
 
@@ -44,7 +42,7 @@ class Feed:
         self._views = views
         self._token = token
         self._now = asyncio.get_running_loop().time
-        self._remembered: OrderedDict[int, View] = OrderedDict()
+        self._remembered = Remembered[int](REMEMBERED)
         self._news = asyncio.Event()
         """Set, and replaced, when there is something to tell."""
         self.remember(view)
@@ -55,22 +53,11 @@ class Feed:
 
     def remember(self, view: View) -> None:
         """Keep a view that a reader begins with, which may be ahead of this feed."""
-        if view.index in self._remembered:
-            return
-        # Without what its tables work out, which is far more than their rows; what did not change
-        # stays the same object.
-        last = next(reversed(self._remembered.values()), None)
-        self._remembered[view.index] = replace(
-            view,
-            services=_bare(view.services, last.services if last else None),
-            nodes=_bare(view.nodes, last.nodes if last else None),
-        )
-        if len(self._remembered) > REMEMBERED:
-            self._remembered.popitem(last=False)
+        self._remembered.keep(view.index, view)
 
     def at(self, index: int) -> View | None:
         """Find the view of an index, for what can be said of its rows."""
-        return self._remembered.get(index)
+        return self._remembered.at(index)
 
     async def news(self) -> None:
         """Wait until there is something else, or nothing more."""
@@ -126,12 +113,6 @@ class Feed:
     def _wake(self) -> None:
         self._news.set()
         self._news = asyncio.Event()
-
-
-def _bare(table: Table[RowType], last: Table[RowType] | None) -> Table[RowType]:
-    return (
-        last if last is not None and last.rows is table.rows else Table(table.rows, table.schema)
-    )
 
 
 def _differs(now: Standing, told: Standing) -> bool:

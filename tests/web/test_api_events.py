@@ -330,12 +330,46 @@ class TestComingAgain:
         assert change.data["index"] == last.index
         assert change.data["services"]["removed"] == [["dc1", "n1", "d"]]
 
+    async def test_reader_has_a_document_it_is_told_what_changed_before_it_came(
+        self, api: Stage
+    ) -> None:
+        """Else who loads and then follows would load for ever where something always changes."""
+        index = (await api.json("/api/v1/services"))["index"]
+        api.views.show(Instance("a", meta={"company": "Acme"}), FEW[1])
+        view = api.views.show(*FEW, Instance("c"))
+        async with stream(api, f"?index={index}") as reader:
+            await reader.take("hello")
+            change = await reader.take("changes")
+            api.views.stand(State.STALE)
+            await reader.take("standing")
+        assert [row["ID"] for row in change.data["services"]["changed"]] == ["c"]
+        assert change.id == str(view.index)
+
+    async def test_reader_has_one_document_of_several_it_loads_the_others_again(
+        self, api: Stage
+    ) -> None:
+        """A document says nothing of what it does not show: another of his may be older."""
+        nodes = {"n1": "10.0.0.1", "n2": "10.0.0.2"}
+        api.views.show(*FEW, nodes=nodes)
+        document = await api.json("/api/v1/services")
+        view = api.views.show(Instance("a", meta={"company": "Acme"}), FEW[1], nodes=nodes)
+        assert document["index"] < view.nodes_index < view.index
+        async with stream(api, f"?index={document['index']}") as reader:
+            await reader.take("hello")
+            change = await reader.take("changes")
+            told = await reader.take("reload")
+        assert [row["ID"] for row in change.data["services"]["changed"]] == ["a"]
+        assert told.data == {"index": view.index, "documents": ["nodes"]}
+
     async def test_reader_knows_what_is_forgotten_it_is_told_which_to_load_again(
         self, api: Stage
     ) -> None:
         """Documents that did not change since are not among them."""
         index = (await api.json("/api/v1/services"))["index"]
-        view = api.views.show(Instance("a", meta={"company": "Acme"}), FEW[1])
+        for number in range(given.VIEWS):
+            api.views.show(Instance("a", meta={"company": f"Acme {number}"}), FEW[1])
+            await api.json("/api/v1/services")
+        view = await api.views.view("")
         async with stream(api, f"?index={index}") as reader:
             await reader.take("hello")
             told = await reader.take("reload")

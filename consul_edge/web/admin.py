@@ -16,10 +16,11 @@ from urllib.parse import unquote
 import msgspec
 from aiohttp import hdrs, web
 
+from consul_edge.cache.cache import Flush
 from consul_edge.cache.inventory import Selection, select
 from consul_edge.core.errors import BadRequest, EdgeError, Refused
 from consul_edge.enrich.rule_source import RuleSource
-from consul_edge.web.admin_caches import AdminCache
+from consul_edge.web.admin_caches import AdminCache, Look
 from consul_edge.web.admin_gate import Gate, NoToken, WrongToken
 from consul_edge.web.admin_rules import rules_document
 from consul_edge.web.admin_text import flush_line, info_lines, wants_text
@@ -62,7 +63,8 @@ class Admin:
         """Serve them for *caches*, by name in the order in which ``all`` has them."""
         self._caches = caches
         self._rules = rules
-        self._gate = gate
+        self.gate = gate
+        self._last: dict[str, Flush] = {}
         self._instance = instance
 
     async def flush(self, request: web.Request) -> web.Response:
@@ -107,7 +109,7 @@ class Admin:
         if request.method not in methods:
             raise web.HTTPMethodNotAllowed(request.method, methods)
         check_site(request)
-        self._gate.admit(request)
+        self.gate.admit(request)
         if request.can_read_body:
             raise BadRequest("body: expected none; what is meant is said by key or prefix")
 
@@ -126,14 +128,17 @@ class Admin:
         selection = _selected(request)
         began = time.perf_counter()
         # Beside each other: each has begun when the client leaves.
-        flushed = sum(await asyncio.gather(*(one.flush(selection) for one in caches.values())))
+        counts = await asyncio.gather(*(one.flush(selection) for one in caches.values()))
+        now, flushed = datetime.now(UTC), sum(counts)
+        for name, count in zip(caches, counts, strict=True):
+            self._last[name] = Flush(now, "admin", count)
         took = time.perf_counter() - began
         document = {
             "success": True,
             "message": f"flushed {flushed} {'answer' if flushed == 1 else 'answers'}",
             "flushed": flushed,
             "keys_flushed": flushed,
-            "flushed_at": _utc(datetime.now(UTC)),
+            "flushed_at": _utc(now),
             "namespaces": [*caches],
             "key": selection.key,
             "prefix": selection.prefix,
@@ -148,15 +153,19 @@ class Admin:
         selection = _selected(request)
         looks = {one: cache.look(selection) for one, cache in caches.items()}
         told: Mapping[str, Any] = (
-            {"namespaces": {one: look.fields for one, look in looks.items()}}
+            {"namespaces": {one: self._fields(one, look) for one, look in looks.items()}}
             if name == ALL
-            else looks[name].fields
+            else self._fields(name, looks[name])
         )
         document = {"success": True, "name": name, "instance": self._instance, **told}
         return _Done(
             document,
             lambda: info_lines(self._instance, {one: look.lines() for one, look in looks.items()}),
         )
+
+    def _fields(self, name: str, look: Look) -> Mapping[str, Any]:
+        # The proxy's cache knows of flushes that nobody called for.
+        return {"last_flush": self._last.get(name), **look.fields}
 
     async def _show_rules(self, request: web.Request) -> _Done:
         parameters(request.raw_path.partition("?")[2], ())

@@ -10,7 +10,7 @@ from consul_edge.web.words import WORDS, Speech
 
 
 def page_data(
-    layout: Layout, speech: Speech, standing: Standing | None, *, ui: bool
+    layout: Layout, speech: Speech, standing: Standing | None, *, ui: bool, is_trusted: bool
 ) -> dict[str, Any]:
     """
     Tell which table it is, in which language, and what an address may say of it.
@@ -19,6 +19,8 @@ def page_data(
         standing: How the rows stand; None: there are none.
 
         ui: Whether Consul's own page is here, too.
+
+        is_trusted: Whether admin calls from there need no token.
     """
     return {
         "view": layout.view,
@@ -44,6 +46,7 @@ def page_data(
         "own": sorted(OWN),
         "standing": None if standing is None else _told(standing),
         "ui": ui,
+        "trusted": is_trusted,
     }
 
 

@@ -76,6 +76,11 @@ def strip_of(table: Table[Any], layout: Layout) -> Strip:
     return found
 
 
+def bare_strip(layout: Layout) -> Strip:
+    """Count no rows."""
+    return Strip(0, (0,) * len(layout.health), ())
+
+
 def facets_of(
     table: Table[Any], terms: Sequence[Term], columns: Iterable[Column]
 ) -> dict[str, list[Value]]:

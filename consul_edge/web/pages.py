@@ -27,6 +27,7 @@ from consul_edge.enrich.problems import problems_of_nodes, problems_of_services
 from consul_edge.enrich.standing import Standing, State
 from consul_edge.enrich.table import Table, page_of
 from consul_edge.enrich.view import View
+from consul_edge.web.admin_gate import GATE
 from consul_edge.web.api_answer import CACHE_CONTROL, VARY, provenance
 from consul_edge.web.assets import ASSETS
 from consul_edge.web.hits import LEVEL, accepts_gzip
@@ -37,6 +38,7 @@ from consul_edge.web.page_data import page_data
 from consul_edge.web.page_row import row_of, sought
 from consul_edge.web.page_summary import (
     MOST_VALUES,
+    bare_strip,
     facets_of,
     hit_ratio,
     servers_of,
@@ -123,6 +125,7 @@ def _surroundings(
     upstream = request.app[UPSTREAM]
     layout = address.layout
     ui = request.app[GENERATION].settings.ui_proxy
+    trusted = request.app[GATE].trusts(request)
     return {
         "t": speech,
         "address": address,
@@ -138,7 +141,12 @@ def _surroundings(
         "standing": standing,
         "is_stale": standing is not None and standing.state is State.STALE,
         "error": error,
-        "data": script_safe(page_data(layout, speech, standing, ui=ui)),
+        "data": script_safe(page_data(layout, speech, standing, ui=ui, is_trusted=trusted)),
+        # Scripts show them as soon as there are rows.
+        "bare": bare_strip(layout),
+        "facets": {name.lower(): [] for name in layout.facets},
+        "labels": {},
+        "most_values": MOST_VALUES,
     }
 
 
@@ -187,7 +195,6 @@ def _contents(view: View, address: Address) -> dict[str, Any]:
         "open": sought(table, address),
         "troubles": told["problems"],
         "troubles_left_out": told["problems_left_out"],
-        "most_values": MOST_VALUES,
     }
 
 

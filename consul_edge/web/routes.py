@@ -11,6 +11,7 @@ from prometheus_async.aio.web import server_stats
 
 from consul_edge.web import api_documents, health, monitoring, pages
 from consul_edge.web.admin import Admin
+from consul_edge.web.admin_gate import GATE
 from consul_edge.web.api import nowhere
 from consul_edge.web.assets import ASSETS, Assets
 from consul_edge.web.edge_state import edge
@@ -77,6 +78,7 @@ def add_routes(app: web.Application, proxy: Proxy, admin: Admin, enriched: Enric
     aiohttp_jinja2.setup(app, loader=jinja2.FileSystemLoader(HERE / "templates"), autoescape=True)
     for path, handler in OWN.items():
         _add_read(app, path, handler)
+    app[GATE] = admin.gate
     for path, call in ADMIN.items():
         app.router.add_route("*", path, partial(call, admin))
     add_api(app, enriched)

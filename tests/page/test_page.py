@@ -431,9 +431,9 @@ class TestKeys:
     async def test_question_mark_shows_all_keys(self, shown: Page) -> None:
         """And Escape closes them."""
         await shown.keyboard.press("?")
-        await expect(shown.locator("dialog")).to_be_visible()
+        await expect(shown.locator("dialog[aria-label=Keys]")).to_be_visible()
         await shown.keyboard.press("Escape")
-        await expect(shown.locator("dialog")).to_be_hidden()
+        await expect(shown.locator("dialog[aria-label=Keys]")).to_be_hidden()
 
     async def test_escape_closes_a_menu_and_stays_there(self, shown: Page) -> None:
         """The focus goes back to what opened it."""

@@ -51,6 +51,10 @@ export function createDrawer({ main, address }) {
       if (key) show(table, key);
       else close();
     },
+    /** Ask anew for what is shown, since somebody else looks. */
+    renew() {
+      shown = null;
+    },
     get isOpen() {
       return element !== null;
     },

@@ -36,15 +36,15 @@ export function createNotices(element) {
       replace("[data-query]", ...(said ? [said] : []));
     },
 
-    /** Say that loading failed, and offer to try again; null: it did not. */
-    failure(error, again) {
+    /** Say that loading failed, and offer to try again, or to be somebody; null: it did not. */
+    failure(error, again, enter) {
       if (!error) return replace("#failure, #gathering");
       const isDenied = error.status === 401 || error.status === 403;
       const text = isDenied
         ? `${t("denied", { reason: error.message })} ${t("denied_hint")}`
         : t("load_failed", { reason: error.message });
-      const retry = make("button", { class: "tool", type: "button", click: again }, t("retry"));
-      const said = make("p", { class: "notice bad", role: "alert", id: "failure" }, text, retry);
+      const offers = [button("retry", again), isDenied && button("enter_token", enter)];
+      const said = make("p", { class: "notice bad", role: "alert", id: "failure" }, text, offers);
       return replace("#failure, #gathering", said);
     },
 
@@ -62,6 +62,10 @@ export function createNotices(element) {
       replace("#troubles", ...(items.length ? [said] : []));
     },
   };
+}
+
+function button(word, act) {
+  return make("button", { class: "tool", type: "button", click: act }, t(word));
 }
 
 function textOf({ name, value, expected }) {

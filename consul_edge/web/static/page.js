@@ -14,12 +14,14 @@ import { ask } from "./ask.js";
 import { createFilters } from "./chips.js";
 import { cellText } from "./cells.js";
 import { termsOf } from "./counts.js";
+import { headersOf } from "./credentials.js";
 import { say } from "./dom.js";
 import { createDrawer } from "./drawer.js";
 import { createExport } from "./export.js";
 import { createNotices } from "./notices.js";
 import { columnsOf, createOptions } from "./options.js";
 import { parse } from "./query.js";
+import { createRights } from "./rights.js";
 import { createRows } from "./rows.js";
 import { listenForKeys, showKeys } from "./shortcuts.js";
 import { followAddress } from "./state.js";
@@ -30,6 +32,7 @@ import { number, page, t } from "./words.js";
 
 const SPOKEN_AFTER_MS = 600;
 const RETRY_MS = 5_000;
+const ROWS = `/api/v1/${page.view}?format=columns`;
 
 const byId = (id) => document.getElementById(id);
 
@@ -41,14 +44,25 @@ let stopShowing = () => {};
 let stopPreparing = () => {};
 const count = createAfterPaint();
 let retrying = 0;
+let viewers = 1;
 
 const address = followAddress(page, (state) => update(state));
 const notices = createNotices(byId("notices"));
 const summary = createSummary({ strip: byId("strip"), address });
 const drawer = createDrawer({ main: byId("main"), address });
-const tools = byId("tools") && createTools();
+const tools = createTools();
+const rights = createRights({
+  place: byId("switches"),
+  read: (token) => ask(ROWS, { headers: headersOf(token) }),
+  show(told) {
+    viewers += 1;
+    drawer.renew();
+    take(told);
+  },
+  flushed: () => load(),
+});
 
-/** Everything that the tools have; without rows in the HTML there are none. */
+/** Everything that the tools have. */
 function createTools() {
   const search = byId("search");
   const field = search.elements.q;
@@ -79,7 +93,7 @@ function termsNow(state) {
 }
 
 function update(state) {
-  if (!table || !tools) return;
+  if (!table) return;
   notices.address(state.problems);
   stopShowing();
   stopShowing = soon(ordering(table, state), (found) => show(state, found));
@@ -127,6 +141,8 @@ function take(told) {
     onOpen: (key) => address.change({ row: key }),
     onSort: (keys) => address.change({ sort: keys, row: address.current.row }),
   });
+  for (const id of ["strip", "tools"]) byId(id).hidden = false;
+  notices.failure(null);
   summary.hear(told);
   notices.troubles(told);
   update(address.current);
@@ -138,14 +154,14 @@ function take(told) {
 
 /** Load all rows. */
 export async function load() {
+  const viewer = viewers;
   try {
-    const told = await ask(`/api/v1/${page.view}?format=columns`);
-    notices.failure(null);
-    // Without tools the server had no rows to show; now there are some.
-    if (!tools) return location.reload();
-    take(told);
+    const told = await ask(ROWS);
+    // Whoever looks now is shown what he may see, and not what another asked for.
+    if (viewer === viewers) take(told);
   } catch (error) {
-    notices.failure(error, load);
+    if (viewer !== viewers) return table;
+    notices.failure(error, load, rights.open);
     // Who may see nothing will not see more in a moment; a server may come back.
     clearTimeout(retrying);
     if (error.status !== 401 && error.status !== 403) retrying = setTimeout(load, RETRY_MS);
@@ -159,17 +175,15 @@ function focusedRow() {
   return { address: cellText(table, row, "addr"), json: JSON.stringify(table.row(row), null, 2) };
 }
 
-if (tools) {
-  const keys = listenForKeys({
-    search: tools.field,
-    grid: byId("rows"),
-    focused: focusedRow,
-    close() {
-      const wasOpen = drawer.isOpen;
-      if (wasOpen) address.change({ row: null });
-      return wasOpen;
-    },
-  });
-  showKeys(byId("keys"), keys.showHelp);
-}
+const keys = listenForKeys({
+  search: tools.field,
+  grid: byId("rows"),
+  focused: focusedRow,
+  close() {
+    const wasOpen = drawer.isOpen;
+    if (wasOpen) address.change({ row: null });
+    return wasOpen;
+  },
+});
+showKeys(byId("keys"), keys.showHelp);
 load();

@@ -1,0 +1,152 @@
+/*
+ * What the edge keeps, and the buttons that make it forget: for whoever gave the admin token, or
+ * needs none where he is.
+ *
+ * Rule 1: looking changes nothing, and is done when the panel opens and after each flush.
+ * Rule 2: all at once is asked for twice.
+ * Rule 3: what came of it is said where it was asked for, and stays until the next.
+ */
+
+import { ask } from "./ask.js";
+import { ADMIN, adminHeaders } from "./credentials.js";
+import { make, say } from "./dom.js";
+import { age, number, t } from "./words.js";
+
+const PLACE = "/api/v1/admin/cache";
+
+/** Counts alone are wanted: no key begins so. */
+export const INFO = `${PLACE}/all/info?prefix=/api/v1/-`;
+
+const NAMES = ["services", "nodes", "sites", "rules", "proxy"];
+const ALL = "all";
+
+/** Say in words why a call with the token of that name was refused. */
+export function reasonFor(name, error) {
+  if (name !== ADMIN) return error.message;
+  if (error.status === 401) return t("admin_needed");
+  return error.status === 403 ? t("admin_wrong") : error.message;
+}
+
+/** Make the table; `flushed()` and `refused()` are told what came of a flush. */
+export function createCaches({ flushed, refused }) {
+  const body = make("tbody");
+  const said = make("p", { class: "said", id: "flushed", role: "status" });
+  const all = flushButton(ALL, "flush_all", () => confirm(true));
+  const confirming = make(
+    "div",
+    { class: "confirming", role: "group", "aria-labelledby": "confirm-all", hidden: true },
+    make("p", { id: "confirm-all" }, t("flush_all_sure")),
+    flushButton(ALL, "flush_all", () => flush(ALL)),
+    make("button", { class: "tool", type: "button", click: () => confirm(false) }, t("cancel")),
+  );
+  const element = make(
+    "section",
+    { class: "caches", id: "caches", hidden: true, "aria-labelledby": "caches-title" },
+    make("h3", { id: "caches-title" }, t("caches")),
+    make(
+      "table",
+      {},
+      make("thead", {}, make("tr", {}, ["cache", "cache_entries", "cache_age", "cache_flushed"].map(head), make("td"))),
+      body,
+    ),
+    make("div", { class: "acts" }, all),
+    confirming,
+    said,
+    make("p", { class: "hint" }, t("flush_here_only")),
+  );
+
+  function confirm(isAsked) {
+    confirming.hidden = !isAsked;
+    all.hidden = isAsked;
+    (isAsked ? confirming.querySelector("button") : all).focus();
+  }
+
+  function show({ namespaces }) {
+    const focused = body.contains(document.activeElement) && document.activeElement.dataset.flush;
+    body.replaceChildren(...NAMES.map((name) => row(name, namespaces[name], () => flush(name))));
+    element.hidden = false;
+    if (focused) body.querySelector(`[data-flush=${focused}]`).focus();
+  }
+
+  async function read() {
+    try {
+      show(await ask(INFO, { headers: adminHeaders() }));
+    } catch (error) {
+      failed(error, t("caches_failed", { reason: reasonFor(ADMIN, error) }));
+    }
+  }
+
+  async function flush(name) {
+    if (!confirming.hidden) confirm(false);
+    const label = labelOf(name);
+    tell("", false);
+    try {
+      const target = `${PLACE}/${name}/flush`;
+      const told = await ask(target, { method: "POST", headers: adminHeaders() });
+      tell(t(isLoaded(name) ? "flush_loaded" : "flush_done", { name: label, n: number(told.flushed) }));
+      flushed();
+      await read();
+    } catch (error) {
+      failed(error, t("flush_failed", { name: label, reason: reasonFor(ADMIN, error) }));
+    }
+  }
+
+  function failed(error, text) {
+    tell(text, true);
+    if (error.status !== 401 && error.status !== 403) return;
+    element.hidden = true;
+    refused();
+  }
+
+  function tell(text, isBad = false) {
+    said.classList.toggle("bad", isBad);
+    say(said, text);
+  }
+
+  return {
+    element,
+    show,
+    read,
+    close() {
+      if (!confirming.hidden) confirm(false);
+      tell("");
+    },
+  };
+}
+
+/** Sites and rules are never gone: what was good stays until they are loaded again. */
+function isLoaded(name) {
+  return name === "sites" || name === "rules";
+}
+
+function labelOf(name) {
+  return t(`cache_${name}`);
+}
+
+function head(word) {
+  return make("th", { scope: "col" }, t(word));
+}
+
+function row(name, told, act) {
+  const seconds = told.age_seconds ?? told.oldest_age_seconds ?? null;
+  const last = told.last_flush?.at;
+  const since = last ? Math.max(0, (Date.now() - Date.parse(last)) / 1_000) : null;
+  return make(
+    "tr",
+    {},
+    make("th", { scope: "row" }, labelOf(name)),
+    make("td", {}, number(told.entries)),
+    make("td", {}, seconds === null ? "–" : age(seconds)),
+    make("td", {}, since === null ? "–" : t("ago", { age: age(since) })),
+    make("td", {}, flushButton(name, "flush", act)),
+  );
+}
+
+function flushButton(name, word, act) {
+  const label = name === ALL ? null : `${t(word)}: ${labelOf(name)}`;
+  return make(
+    "button",
+    { class: "tool", type: "button", "data-flush": name, "aria-label": label, click: act },
+    t(word),
+  );
+}

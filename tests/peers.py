@@ -68,6 +68,14 @@ PEERS: Final = {
         Peer(
             "prometheus", "prometheus", "usr/bin/prometheus", ("--version",), "prometheus, version"
         ),
+        Peer("systemd-analyze", "systemd", "usr/bin/systemd-analyze", ("--version",), "systemd 2"),
+        Peer(
+            "systemd-socket-activate",
+            "systemd",
+            "usr/bin/systemd-socket-activate",
+            ("--version",),
+            "systemd 2",
+        ),
         Peer("promtool", "prometheus", "usr/bin/promtool", ("--version",), "promtool, version"),
         Peer(
             "chromium", "chromium", "usr/lib/chromium/chromium", ("--version",), "Chromium", None

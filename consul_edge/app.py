@@ -26,6 +26,7 @@ from consul_edge.core.errors import EdgeError
 from consul_edge.enrich.rule_source import RuleSource
 from consul_edge.enrich.site_source import SiteSource
 from consul_edge.enrich.views import Views
+from consul_edge.metrics.lag import lag_observed
 from consul_edge.notify import Notifier
 from consul_edge.upstream.upstream import Upstream
 from consul_edge.web.access_log import AccessLog
@@ -171,7 +172,7 @@ async def serve(settings: Settings, notifier: Notifier, handed: Sequence[Handed]
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with notifier.attending(), running(settings, handed) as app:
+    async with notifier.attending(), lag_observed(), running(settings, handed) as app:
         notifier.describe = partial(status_line, app)
         notifier.ready()
         await stop.wait()

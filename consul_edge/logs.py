@@ -15,6 +15,8 @@ from typing import Any, Final, TextIO
 import structlog
 from structlog.typing import EventDict, Processor
 
+from consul_edge import metrics
+
 # Consul decodes the names of parameters: "%74oken" and "t%6Fken" are "token", too.
 _TOKEN: Final = "".join(f"(?:{letter}|%{ord(letter):x})" for letter in "token")
 
@@ -89,7 +91,14 @@ def configure(*, level: str, log_format: str) -> None:
 
 
 class _Handler(logging.StreamHandler[TextIO]):
-    """Reports a line that cannot be written by its place: its arguments may hold a token."""
+    """
+    Counts lines, and reports one that cannot be written by its place: its arguments may hold a
+    token.
+    """
+
+    def emit(self, record: logging.LogRecord) -> None:
+        metrics.log_message(record.levelno)
+        super().emit(record)
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the library's name
         kind = type(sys.exception()).__name__

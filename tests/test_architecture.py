@@ -20,7 +20,8 @@ REPO: Final = Path(__file__).parent.parent
 
 ROOMS: Final = (
     {"core"},
-    {"config", "metrics", "logs", "notify"},
+    {"config", "metrics"},
+    {"logs", "notify"},
     {"upstream"},
     {"cache"},
     {"enrich"},

@@ -4,13 +4,14 @@ import pytest
 from prometheus_client import REGISTRY
 
 from consul_edge import metrics
-from consul_edge.metrics import MOST_NODES, FirstNames
+from consul_edge.metrics import nodes
+from consul_edge.metrics.nodes import MOST_NODES, FirstNames
 
 
 @pytest.fixture(autouse=True)
 def names(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let each test begin with no node known."""
-    monkeypatch.setattr(metrics, "_node_names", FirstNames(MOST_NODES))
+    monkeypatch.setattr(nodes, "_node_names", FirstNames(MOST_NODES))
 
 
 def value(name: str, **labels: str) -> float:

@@ -2,23 +2,19 @@
 
 import re
 import subprocess
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 import yaml
 from prometheus_client import REGISTRY
-from prometheus_client.metrics import MetricWrapperBase
 
-from consul_edge import cli, metrics
+from consul_edge import cli
+from tests.exposition import OF_PROMETHEUS, SERIES
 from tests.peers import require
 
 ROOT: Final = Path(__file__).parent.parent
 PAGE: Final = (ROOT / "deploy" / "ROLLBACK.md").read_text()
-
-OF_PROMETHEUS: Final = {"instance", "job"}
-"""Labels that every series gets when it is scraped."""
 
 
 def blocks(language: str) -> list[str]:
@@ -32,48 +28,24 @@ ALERTS: Final[dict[str, dict[str, Any]]] = {
 }
 QUERIES: Final = [*(rule["expr"] for rule in ALERTS.values()), *map(str.strip, blocks("promql"))]
 
-SERIES: Final = re.compile(r"\b(consul_\w+)(?:\{([^}]*)\})?")
+ASKED: Final = re.compile(r"\b(consul_\w+)(?:\{([^}]*)\})?")
 MATCHER: Final = re.compile(r'(\w+)\s*(=~|!~|!=|=)\s*"([^"]*)"')
-
-
-@dataclass(frozen=True, slots=True)
-class Declared:
-    """What the edge says of a series."""
-
-    labels: frozenset[str]
-    text: str
-
-
-def declared() -> dict[str, Declared]:
-    """Give every series that the exposition can have, by the name it has there."""
-    found = {}
-    for metric in vars(metrics).values():
-        if not isinstance(metric, MetricWrapperBase):
-            continue
-        ends = {"counter": ["_total"], "histogram": ["_bucket", "_sum", "_count"]}
-        for end in ends.get(str(metric._type), [""]):
-            labels = {*metric._labelnames, *(["le"] if end == "_bucket" else [])}
-            found[metric._name + end] = Declared(frozenset(labels), metric._documentation)
-    return found
-
-
-DECLARED: Final = declared()
 
 
 @pytest.mark.parametrize("query", QUERIES)
 def test_query_asks_for_series_and_labels_that_exist(query: str) -> None:
     """By the names of the exposition, with their suffix; one that does not exist never fires."""
-    found = SERIES.findall(query)
+    found = ASKED.findall(query)
     assert found
     for name, matchers in found:
-        assert name in DECLARED
-        assert {label for label, _, _ in MATCHER.findall(matchers)} <= DECLARED[name].labels
+        assert name in SERIES
+        assert {label for label, _, _ in MATCHER.findall(matchers)} <= SERIES[name][1]
 
 
 @pytest.mark.parametrize("query", QUERIES)
 def test_query_groups_by_labels_that_exist(query: str) -> None:
     """A sum by a label that nothing has is a sum of everything."""
-    known = OF_PROMETHEUS.union(*(DECLARED[name].labels for name, _ in SERIES.findall(query)))
+    known = OF_PROMETHEUS.union(*(SERIES[name][1] for name, _ in ASKED.findall(query)))
 
     for labels in re.findall(r"\bby \(([^)]*)\)", query):
         assert {label.strip() for label in labels.split(",")} <= known
@@ -82,10 +54,10 @@ def test_query_groups_by_labels_that_exist(query: str) -> None:
 @pytest.mark.parametrize("query", QUERIES)
 def test_query_asks_for_values_that_are_told_of(query: str) -> None:
     """Every word that a label is compared with stands in what the metric says of itself."""
-    for name, matchers in SERIES.findall(query):
+    for name, matchers in ASKED.findall(query):
         for _, _, value in MATCHER.findall(matchers):
             words = [word for word in value.split("|") if re.fullmatch(r"[a-z_]+", word)]
-            said = set(re.findall(r"[a-z_]+", DECLARED[name].text))
+            said = set(re.findall(r"[a-z_]+", SERIES[name][0].text))
             assert set(words) <= said
 
 
@@ -98,7 +70,7 @@ def test_declared_series_are_those_of_the_exposition() -> None:
         if sample.name.startswith("consul_")
     }
 
-    assert exposed - DECLARED.keys() == set()
+    assert exposed - SERIES.keys() == set()
 
 
 def promtool(*words: str, folder: Path) -> None:

@@ -32,6 +32,7 @@ from consul_edge.core.ask import Unclear
 from consul_edge.core.effects import effects
 from consul_edge.core.endpoints import decode_path
 from consul_edge.core.entry import Entry
+from consul_edge.core.errors import EdgeError
 from consul_edge.core.headers import Pairs
 from consul_edge.core.key import Key, parse_key
 from consul_edge.core.policy import Rule
@@ -115,6 +116,8 @@ class Cache:
         store = self.lines.store
         metrics.CACHE_ENTRIES.set_function(lambda: len(store))
         metrics.CACHE_SIZE.set_function(lambda: store.size_bytes)
+        metrics.CACHE_MAX_ENTRIES.set_function(lambda: store.max_entries)
+        metrics.CACHE_MAX_SIZE.set_function(lambda: store.max_bytes)
 
     async def start(self) -> None:
         """Take over what an earlier process kept, before anybody is served; warm up."""
@@ -155,7 +158,11 @@ class Cache:
         except Unclear as unclear:
             found: Served | Passed = Passed(await forward(), str(unclear))
         else:
-            found = await self._gateway.read(key, ask, rule, token, forward, deliver)
+            try:
+                found = await self._gateway.read(key, ask, rule, token, forward, deliver)
+            except EdgeError:
+                self._count(call.endpoint.name, "error")
+                raise
         if isinstance(found, Served):
             self._count(call.endpoint.name, found.result)
         elif rule.is_kept:

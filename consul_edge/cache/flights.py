@@ -27,6 +27,8 @@ from consul_edge.core.policy import Confirm, Denial, Drop, Store, conclude
 
 log = structlog.get_logger()
 
+_last_success = metrics.CACHE_LAST_SUCCESS.labels("proxy")
+
 
 @dataclass(eq=False, slots=True)
 class Flight:
@@ -139,6 +141,7 @@ class Flights:
             )
             conclusion = conclude(line.rule, entry, None)
         if isinstance(conclusion, Store):
+            _last_success.set_to_current_time()
             return self._keep(line, entry, ticket), True
         if isinstance(conclusion, Drop):
             await self._deny(line, conclusion.denial)

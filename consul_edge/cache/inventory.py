@@ -186,7 +186,7 @@ def take_stock(cache: Cache, settings: Settings, selection: Selection) -> Invent
     store = cache.lines.store
     results = _counted(metrics.CACHE_REQUESTS, "result")
     misses = sum(results[result] for result in MISSES)
-    hits = results.total() - misses - results["bypass"]
+    hits = results.total() - misses - results["bypass"] - results["error"]
     return Inventory(
         entries=len(store),
         bytes=store.size_bytes,

@@ -86,6 +86,7 @@ class Watches:
             self._goes_on,
         )
         metrics.WATCHES.set_function(lambda: len(self._tasks))
+        metrics.WATCHES_LIVE.set_function(lambda: self.live)
         metrics.WATCHES_WANTED.set_function(lambda: self.wanted)
 
     def __len__(self) -> int:
@@ -95,6 +96,13 @@ class Watches:
     def limit(self) -> int:
         """How many there may be at all servers together."""
         return sum(server.slots.poll_limit for server in self._rotation.servers)
+
+    @property
+    def live(self) -> int:
+        """How many prove what is kept at this moment."""
+        now = self._now()
+        rounds = [line.round for line in tuple(self._tasks)]
+        return sum(pending is not None and pending.is_live(now) for pending in rounds)
 
     @property
     def wanted(self) -> int:

@@ -11,12 +11,14 @@ somebody else got, another token, or who asks for it.
 
 import asyncio
 import random
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Final
 
 import structlog
 
+from consul_edge import metrics
 from consul_edge.cache.cache import Cache
 from consul_edge.cache.fetching import TooLarge, Unanswered
 from consul_edge.cache.following import Following
@@ -50,6 +52,7 @@ class KvDocument:
         *,
         ttl: float,
         timeout: float,
+        what: str,
         take: Callable[[bytes | None], Awaitable[None]],
         fail: Callable[[str], None],
     ) -> None:
@@ -65,6 +68,8 @@ class KvDocument:
 
             timeout: Seconds of ``consul.timeout``; a load has ``PATIENCE`` times as long.
 
+            what: What it is for, as metrics call it.
+
             take: Given what the key holds, or None if there is no such key, after each load and
                 each change.
 
@@ -79,6 +84,7 @@ class KvDocument:
         self._token = token
         self._ttl = ttl
         self._patience = PATIENCE * timeout
+        self._last_success = metrics.CACHE_LAST_SUCCESS.labels(what)
         self._take = take
         self._fail = fail
         self._now = asyncio.get_running_loop().time
@@ -163,6 +169,7 @@ class KvDocument:
             finally:
                 _release(waiting)
             self._tried.set()
+            self._show()
             with suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_INTERVAL):
                     await self._woken.wait()
@@ -246,6 +253,10 @@ class KvDocument:
                 before.close()
         assert self._following is not None  # noqa: S101 - for the type checker
         return self._following
+
+    def _show(self) -> None:
+        if self._proven_at > float("-inf"):
+            self._last_success.set(time.time() - (self._now() - self._proven_at))
 
     def _note_proof(self) -> bool:
         """Note until when it is proven, and tell whether it is so all the time."""

@@ -100,6 +100,7 @@ class RuleSource:
             token,
             ttl=TTL,
             timeout=settings.consul.timeout,
+            what="rules",
             take=self._take_kv,
             fail=lambda _: None,
         )

@@ -17,6 +17,7 @@ from typing import Final
 import structlog
 from msgspec import Struct
 
+from consul_edge import metrics
 from consul_edge.core.backoff import backoff
 from consul_edge.core.errors import EdgeError, LimitReached
 from consul_edge.enrich.gathering import Gathering
@@ -26,6 +27,8 @@ from consul_edge.enrich.snapshot import Snapshot
 from consul_edge.enrich.view import View, compose
 
 log = structlog.get_logger()
+
+_last_success = metrics.CACHE_LAST_SUCCESS.labels("nodes")
 
 SHORTEST_REST: Final = 0.02
 LONGEST_REST: Final = 1.0
@@ -185,6 +188,8 @@ class Scene:
         is_awaited = self._renewed < wanted
         try:
             self._view = await self._made()
+            if self._view.snapshot.is_whole:
+                _last_success.set_to_current_time()
         finally:
             self._renewed = wanted
             is_other = before is None or self._view is None or before.index != self._view.index

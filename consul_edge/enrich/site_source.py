@@ -41,6 +41,7 @@ class SiteSource:
             token,
             ttl=settings.sites.ttl,
             timeout=settings.consul.timeout,
+            what="sites",
             take=self._take,
             fail=self._fail,
         )

@@ -88,3 +88,8 @@ class Snapshot(Struct, frozen=True, kw_only=True):
 
     problems: tuple[Failure, ...] = ()
     """What else could not be learnt."""
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether there is nothing that could not be learnt."""
+        return not (self.stale or self.missing or self.nodes_in_doubt or self.problems)

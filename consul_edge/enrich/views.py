@@ -24,13 +24,14 @@ from consul_edge.config import Settings
 from consul_edge.core.errors import LimitReached
 from consul_edge.enrich.allowance import Allowance
 from consul_edge.enrich.asking import PATIENCE, Asker
+from consul_edge.enrich.counts import most, worst
 from consul_edge.enrich.gathering import Gathering
-from consul_edge.enrich.rows import NodeRow
 from consul_edge.enrich.rule_source import RuleSource
 from consul_edge.enrich.scene import Scene, Sources
 from consul_edge.enrich.site_source import SiteSource
 from consul_edge.enrich.standing import Standing, State
 from consul_edge.enrich.view import View
+from consul_edge.upstream.turnstile import Turnstile
 from consul_edge.upstream.upstream import Upstream
 
 MOST: Final = 16
@@ -68,7 +69,7 @@ class Views:
         self._ttl = settings.nodes.ttl
         main = consul.main_server or consul.servers[0]
         self._main_server = main.host or main.name
-        self._may_ask = asyncio.Semaphore(consul.semaphore_limit)
+        self._may_ask = Turnstile(consul.semaphore_limit, "enrichment")
         self._allowance = Allowance(self._watch_limit)
         self._lingering = settings.watch.wait * 17 / 16 + 1.0
         """Seconds until a watch that nobody wants has ended (CONSUL.md A.1)."""
@@ -88,8 +89,9 @@ class Views:
         self._is_draining = False
         sites.on_change(self._tell)
         rules.on_change(self._tell)
-        metrics.NODES.set_function(lambda: len(self._worst()))
-        metrics.NODES_IN_ERROR.set_function(lambda: sum(map(_is_in_error, self._worst())))
+        metrics.NODES.set_function(lambda: worst(view.nodes for view in self._shown())[0])
+        metrics.NODES_IN_ERROR.set_function(lambda: worst(view.nodes for view in self._shown())[1])
+        metrics.ROWS.set_function(lambda: most(view.services for view in self._shown()))
 
     async def view(self, token: str, client: str = "") -> View:
         """
@@ -262,20 +264,11 @@ class Views:
         servers = self._servers.well() or tuple(self._servers)
         return sum(server.slots.poll_limit for server in servers)
 
-    def _worst(self) -> Sequence[NodeRow]:
-        """Give the nodes as the identity sees them of whose nodes the most are in error."""
-        views = [scene.shown for scene in self._scenes.values()]
-        shown = [view.nodes.rows for view in views if view is not None]
-        return max(shown, key=_share_in_error, default=())
+    def _shown(self) -> Sequence[View]:
+        """Give what is seen now, by all; gauges ask for it from a thread."""
+        views = [scene.shown for scene in tuple(self._scenes.values())]
+        return [view for view in views if view is not None]
 
     def _tell(self) -> None:
         for scene in self._all():
             scene.tell()
-
-
-def _is_in_error(node: NodeRow) -> bool:
-    return node.services_status != "ok"
-
-
-def _share_in_error(nodes: Sequence[NodeRow]) -> tuple[float, int]:
-    return sum(map(_is_in_error, nodes)) / max(len(nodes), 1), len(nodes)

@@ -41,6 +41,11 @@ class Slots:
                 heapq.heappop(self._abandoned)
         return len(self._abandoned)
 
+    def count_abandoned(self) -> int:
+        """Tell the same, and change nothing: for whoever asks from a thread."""
+        now = self._now()
+        return sum(until > now for until in tuple(self._abandoned))
+
     def has_room(self, *, poll: bool) -> bool:
         """Tell whether one more connection may be opened."""
         long = self.polls + self.abandoned

@@ -33,6 +33,7 @@ PLAIN_METHODS = frozenset({"GET", "HEAD"})
 async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Check a request, have it handled, count it; an ``EdgeError`` becomes its status and text."""
     began = time.perf_counter()
+    _in_progress.begin()
     try:
         check(request)
         response = await handler(request)
@@ -44,6 +45,8 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         response = _for_client(request, response)
     except web.HTTPException as error:
         response = _for_client(request, render_route_error(error))
+    finally:
+        _in_progress.end()
     count(request, response.status, time.perf_counter() - began)
     return response
 
@@ -169,6 +172,23 @@ def count(request: web.Request, status: int, seconds: float) -> None:
 
 _counters: dict[tuple[str, str, int], Counter] = {}
 """Looked-up children: a label look-up costs more than the counting."""
+
+
+class _InProgress:
+    """Counts without the lock that a gauge takes: only the event loop counts here."""
+
+    def __init__(self) -> None:
+        self.number = 0
+        metrics.HTTP_IN_PROGRESS.set_function(lambda: self.number)
+
+    def begin(self) -> None:
+        self.number += 1
+
+    def end(self) -> None:
+        self.number -= 1
+
+
+_in_progress = _InProgress()
 
 _durations = {
     treatment: metrics.HTTP_REQUEST_DURATION.labels(treatment)

@@ -118,7 +118,7 @@ def hit_ratio() -> float | None:
         for sample in family.samples:
             counted[sample.labels["result"]] += int(sample.value)
     misses = sum(counted[result] for result in MISSES)
-    hits = counted.total() - misses - counted["bypass"]
+    hits = counted.total() - misses - counted["bypass"] - counted["error"]
     return hits / (hits + misses) if hits + misses else None
 
 

@@ -1,5 +1,6 @@
 """Every route, once."""
 
+import asyncio
 from functools import partial
 from pathlib import Path
 
@@ -7,7 +8,6 @@ import aiohttp_jinja2
 import jinja2
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
-from prometheus_async.aio.web import server_stats
 
 from consul_edge.web import api_documents, health, monitoring, pages
 from consul_edge.web.admin import Admin
@@ -16,6 +16,7 @@ from consul_edge.web.api import nowhere
 from consul_edge.web.assets import ASSETS, Assets
 from consul_edge.web.edge_state import edge
 from consul_edge.web.enriched import Enriched
+from consul_edge.web.exposition import TURN, metrics
 from consul_edge.web.openapi.serving import describe
 from consul_edge.web.proxy import Proxy
 
@@ -26,7 +27,7 @@ READS = (hdrs.METH_GET, hdrs.METH_HEAD)
 OWN = {
     "/": pages.services,
     "/nodes": pages.nodes,
-    "/metrics": server_stats,
+    "/metrics": metrics,
     "/-/healthy": health.healthy,
     "/healthz": health.healthy,
     "/-/ready": health.ready,
@@ -76,6 +77,7 @@ OPENAPI = "/api/v1/openapi.json"
 def add_routes(app: web.Application, proxy: Proxy, admin: Admin, enriched: Enriched) -> None:
     """Attach the edge's own routes, and the proxy to everything else."""
     aiohttp_jinja2.setup(app, loader=jinja2.FileSystemLoader(HERE / "templates"), autoescape=True)
+    app[TURN] = asyncio.Lock()
     for path, handler in OWN.items():
         _add_read(app, path, handler)
     app[GATE] = admin.gate

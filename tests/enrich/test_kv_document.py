@@ -40,6 +40,7 @@ class Reader:
             lambda: self.token,
             ttl=TTL,
             timeout=2.0,
+            what="sites",
             take=self._take,
             fail=self.failures.append,
         )

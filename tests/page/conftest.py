@@ -1,13 +1,13 @@
 """One browser and its edges for all tests of the page, a page of its own for each."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page
 
-from tests.page.browser import Watched, chromium, go_blank, opened, watched
+from tests.page.browser import Watched, check_all, chromium, go_blank, opened, watched
 from tests.page.houses import Home, Homes
 
 HERE = Path(__file__).parent
@@ -18,6 +18,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if HERE in item.path.parents and pytest_asyncio.is_async_test(item):
             item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
+
+
+@pytest.fixture(autouse=True)
+def complaints_fail_their_test() -> Iterator[None]:
+    """Fail whatever test made any page complain."""
+    yield
+    check_all()
 
 
 @pytest_asyncio.fixture(scope="package", loop_scope="session")

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from consul_edge.demo.dispatch import Tokens
 from consul_edge.demo.standin import StandIn
 from tests.house import House, edge_over
 from tests.processes import fresh_address
@@ -62,9 +63,11 @@ class Homes:
 
 
 @asynccontextmanager
-async def home(services: int, nodes: int | None = None, **settings: str) -> AsyncIterator[Home]:
+async def home(
+    services: int, nodes: int | None = None, *, tokens: Tokens | None = None, **settings: str
+) -> AsyncIterator[Home]:
     """Run an edge over a stand-in, for one test alone if that breaks it."""
-    standin = StandIn(nodes=nodes or max(12, services // 20), services=services)
+    standin = StandIn(nodes=nodes or max(12, services // 20), services=services, tokens=tokens)
     async with (
         standin.running(fresh_address(), 8500) as base,
         edge_over(base, **settings) as house,

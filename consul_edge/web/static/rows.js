@@ -15,15 +15,15 @@ const DENSE = 24;
 
 /** The least width of a column in pixels, and its share of what is left. */
 const WIDTHS = {
-  status: [98, 0],
-  service: [130, 1.2],
-  id: [180, 1.8],
-  node: [120, 1.1],
-  addr: [156, 0.2],
-  category: [190, 0.2],
+  status: [102, 0],
+  service: [138, 1.1],
+  id: [160, 1.6],
+  node: [116, 0.92],
+  addr: [150, 0],
+  category: [176, 0],
   name: [140, 1.2],
-  site: [106, 0.6],
-  company: [96, 0.9],
+  site: [108, 0.75],
+  company: [112, 0.85],
   tags: [140, 1.4],
   matched_rule: [150, 1],
   services_error: [180, 2],

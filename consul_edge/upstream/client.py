@@ -11,8 +11,9 @@ Rule 3: how many connections there are is counted by ``Slots``, not by aiohttp.
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterable
+from collections.abc import AsyncIterable, Callable
 from enum import Enum
+from functools import partial
 from typing import Any
 
 import aiohttp
@@ -71,6 +72,34 @@ class Client:
         self._head_bytes = head_bytes
         self._tls = tls
         self._sessions: dict[tuple[Intent, str], aiohttp.ClientSession] = {}
+        self._retired: set[aiohttp.ClientSession] = set()
+        """Those of earlier bounds, until the last answer of theirs is read."""
+        self._closing: set[asyncio.Task[None]] = set()
+
+    def bound(
+        self,
+        *,
+        keepalive_connections: int,
+        keepalive_expiry: float,
+        head_bytes: int,
+        tls: ssl.SSLContext | None,
+    ) -> None:
+        """Open connections otherwise from now on; those that are in use are used to their end."""
+        wanted = (keepalive_connections, keepalive_expiry, head_bytes, tls)
+        if wanted == (
+            self._keepalive_connections,
+            self._keepalive_expiry,
+            self._head_bytes,
+            self._tls,
+        ):
+            return
+        self._keepalive_connections, self._keepalive_expiry, self._head_bytes, self._tls = wanted
+        sessions, self._sessions = self._sessions, {}
+        for session in sessions.values():
+            self._retired.add(session)
+            connector = session.connector
+            assert isinstance(connector, _KeepsFew), "as opened"  # noqa: S101 - for the type checker
+            connector.retire(partial(self._end, session))
 
     async def send(
         self,
@@ -122,8 +151,15 @@ class Client:
     async def close(self) -> None:
         """Close every connection."""
         sessions, self._sessions = self._sessions, {}
-        for session in sessions.values():
+        for session in (*sessions.values(), *self._retired):
             await session.close()
+        await asyncio.gather(*self._closing)
+
+    def _end(self, session: aiohttp.ClientSession) -> None:
+        self._retired.discard(session)
+        closing = asyncio.create_task(session.close(), name="session ends")
+        self._closing.add(closing)
+        closing.add_done_callback(self._closing.discard)
 
     def _session(self, intent: Intent, socket: str) -> aiohttp.ClientSession:
         session = self._sessions.get((intent, socket))
@@ -158,6 +194,23 @@ class _KeepsFew(aiohttp.BaseConnector):
     """Closes a connection that comes back when enough idle ones are kept already."""
 
     keepalive_connections = 20
+    _ended: Callable[[], None] | None = None
+
+    def retire(self, ended: Callable[[], None]) -> None:
+        """Keep nothing any more, and call *ended*, once, when nothing is in use."""
+        self.keepalive_connections = 0
+        self._ended = ended
+        self._look()
+
+    def _look(self) -> None:
+        if self._ended is not None and not self._acquired:
+            ended, self._ended = self._ended, None
+            # Not now: what was the last in use is still being put away.
+            self._loop.call_soon(ended)
+
+    def _release_acquired(self, key: ConnectionKey, proto: ResponseHandler) -> None:
+        super()._release_acquired(key, proto)
+        self._look()
 
     def _release(
         self, key: ConnectionKey, protocol: ResponseHandler, *, should_close: bool = False

@@ -20,8 +20,6 @@ from consul_edge.upstream.answer import Answer
 from consul_edge.upstream.client import Body, Client, Intent
 from consul_edge.upstream.servers import Server
 from consul_edge.upstream.slots import Lease
-from consul_edge.upstream.tally import tally
-from consul_edge.upstream.turnstile import Turnstile
 
 RESTORE_TIMEOUT = 600.0
 """Seconds for the answer to a write that streams: restoring a snapshot takes Consul long."""
@@ -76,6 +74,12 @@ class Courier:
             max_connections: For short reads and writes at once.
         """
         self._client = client
+        self.bound(timeout, deadline, write_timeout, max_connections)
+
+    def bound(
+        self, timeout: float, deadline: float, write_timeout: float, max_connections: int
+    ) -> None:
+        """Take other bounds, which hold for what is sent from now on."""
         self._connect = timeout
         self._deadline = deadline
         self._read = self._silence(deadline)
@@ -84,7 +88,7 @@ class Courier:
         self._restore = self._silence(RESTORE_TIMEOUT)
         self._beat = aiohttp.ClientTimeout(total=timeout * HEARTBEAT_SHARE)
         self._max_connections = max_connections
-        self._pool = Turnstile(max_connections, "pool")
+        self._pool = asyncio.Semaphore(max_connections)
 
     async def read(
         self,
@@ -110,18 +114,16 @@ class Courier:
         if question.is_short:
             async with self._in_pool(lease):
                 sent = Intent.READ, call.method, target, question.headers, question.body
-                with tally(server.label, "read") as told:
-                    answer = told.answer = await self._send(server, lease, self._read, *sent)
-                    await answer.read()
+                answer = await self._send(server, lease, self._read, *sent)
+                await answer.read()
                 return answer
         timeout = self._stream
         if call.poll is not None:
             timeout = self._silence(patience or longest_patience(call.poll.wait))
         sent = Intent.WATCH, call.method, target, question.headers, question.body
-        with tally(server.label, "poll" if call.poll is not None else "stream") as told:
-            answer = told.answer = await self._send(server, lease, timeout, *sent)
-            if not call.endpoint.stream or answer.status in JUDGED:
-                await answer.read()
+        answer = await self._send(server, lease, timeout, *sent)
+        if not call.endpoint.stream or answer.status in JUDGED:
+            await answer.read()
         return answer
 
     async def write(
@@ -142,9 +144,8 @@ class Courier:
         body: Body = question.body if stream is None else stream
         async with self._in_pool(lease):
             sent = Intent.WRITE, call.method, call.target, question.headers, body
-            with tally(server.label, "write") as told:
-                answer = told.answer = await self._send(server, lease, timeout, *sent)
-                await answer.read()
+            answer = await self._send(server, lease, timeout, *sent)
+            await answer.read()
             return answer
 
     async def leader(self, server: Server) -> str | None:
@@ -193,10 +194,11 @@ class Courier:
     @asynccontextmanager
     async def _in_pool(self, lease: Lease) -> AsyncIterator[None]:
         """Wait for one of ``pool.max_connections``, which all servers share."""
-        if self._pool.locked():
+        pool = self._pool
+        if pool.locked():
             try:
                 async with asyncio.timeout(self._deadline * QUEUE_SHARE):
-                    await self._pool.acquire()
+                    await pool.acquire()
             except BaseException as error:
                 lease.give()
                 if not isinstance(error, TimeoutError):
@@ -205,11 +207,11 @@ class Courier:
                 text = f"{limit} ({self._max_connections}) are all in use"
                 raise LimitReached(503, limit, text) from None
         else:
-            await self._pool.acquire()
+            await pool.acquire()
         try:
             yield
         finally:
-            self._pool.release()
+            pool.release()
 
     def _silence(self, seconds: float | None) -> aiohttp.ClientTimeout:
         return aiohttp.ClientTimeout(total=None, sock_connect=self._connect, sock_read=seconds)

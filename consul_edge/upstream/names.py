@@ -65,8 +65,7 @@ class Names:
     async def start(self) -> None:
         """Look once; then go on looking if there are names at all."""
         await self.look()
-        if any(address.is_name for address in self._addresses):
-            self._task = asyncio.create_task(self._follow(), name="names")
+        self._go_on()
 
     async def close(self) -> None:
         """Stop looking."""
@@ -76,15 +75,38 @@ class Names:
 
     async def look(self) -> None:
         """Resolve every name; one that cannot be resolved keeps its last addresses."""
-        found = await asyncio.gather(*(self._resolve(address) for address in self._addresses))
-        pairs = [
-            (address, one)
-            for address, several in zip(self._addresses, found, strict=True)
-            for one in several
-        ]
-        if pairs != self._last:
+        addresses = self._addresses
+        pairs = await self.resolve(addresses)
+        # Meanwhile others may be followed.
+        if addresses is self._addresses and pairs != self._last:
             self._last = pairs
             self._changed(pairs)
+
+    async def resolve(self, addresses: Sequence[Address]) -> list[tuple[Address, Address]]:
+        """Find what *addresses* stand for now: pairs as ``changed`` gets them."""
+        found = await asyncio.gather(*(self._resolve(address) for address in addresses))
+        return [
+            (address, one)
+            for address, several in zip(addresses, found, strict=True)
+            for one in several
+        ]
+
+    def adopt(self, addresses: Sequence[Address], pairs: list[tuple[Address, Address]]) -> None:
+        """Follow other *addresses* from now on, which stand for *pairs*."""
+        self._addresses = tuple(addresses)
+        self._known = {one: known for one, known in self._known.items() if one in addresses}
+        self._last = pairs
+        self._changed(pairs)
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Look again and again if there are names at all."""
+        has_names = any(address.is_name for address in self._addresses)
+        if has_names and self._task is None:
+            self._task = asyncio.create_task(self._follow(), name="names")
+        elif not has_names and self._task is not None:
+            self._task.cancel()
+            self._task = None
 
     async def _resolve(self, address: Address) -> list[Address]:
         if not address.is_name:

@@ -98,8 +98,9 @@ class Rotation:
         return heartbeat
 
     def wake(self, server: Server) -> None:
-        """Take a server's heartbeat now."""
-        self.listen(server).wake(urgent=True)
+        """Take a server's heartbeat now, unless it is of no interest any more."""
+        if not server.is_gone:
+            self.listen(server).wake(urgent=True)
 
     async def hear(self, server: Server) -> None:
         """Wait until *server* has named a leader, but not for long: it may never."""
@@ -149,10 +150,17 @@ class Rotation:
             raise
 
     def forget(self, server: Server) -> None:
-        """Stop listening to a server that is gone."""
+        """Stop listening to a server."""
         heartbeat = self._heartbeats.pop(server, None)
         if heartbeat is not None:
             heartbeat.cancel()
+
+    def dismiss(self, server: Server) -> None:
+        """Part with a server that is none any more; what waits for it moves on at once."""
+        self.forget(server)
+        server.is_gone = server.is_out = True
+        server.tenure = None
+        self.servers.announce()
 
     def drain(self) -> None:
         """Have every parked poll answered with its current value."""

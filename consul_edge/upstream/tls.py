@@ -1,7 +1,8 @@
 """How the edge proves itself to Consul's servers, and they to it."""
 
+import hashlib
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -48,6 +49,25 @@ def client_context(
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context
+
+
+def fingerprint(paths: Iterable[Path | None]) -> bytes:
+    """
+    Condense what files hold, and of folders the files in them, so that a change can be seen.
+
+    Raises:
+        OSError: When one cannot be read; its text names the file.
+    """
+    digest = hashlib.blake2b()
+    for path in filter(None, paths):
+        with _naming(path):
+            files = sorted(path.iterdir()) if path.is_dir() else [path]
+            for file in files:
+                if file.is_file():
+                    content = file.read_bytes()
+                    digest.update(f"{file} {len(content)} ".encode(errors="surrogateescape"))
+                    digest.update(content)
+    return digest.digest()
 
 
 @contextmanager

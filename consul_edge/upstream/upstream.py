@@ -5,26 +5,26 @@ Here settings become sessions and servers, and here is decided which servers a q
 """
 
 import asyncio
-import ssl
 from collections.abc import AsyncIterable, Callable
 from contextlib import AbstractContextManager
+from functools import partial
 
 from consul_edge import metrics
 from consul_edge.config import Settings
 from consul_edge.core.address import Address
 from consul_edge.core.endpoints import Treatment
-from consul_edge.core.errors import EdgeError
 from consul_edge.core.request import Call
 from consul_edge.upstream.answer import Answer
 from consul_edge.upstream.client import Client
 from consul_edge.upstream.courier import Courier, Question
-from consul_edge.upstream.credentials import Credentials, secret
+from consul_edge.upstream.credentials import Credentials
 from consul_edge.upstream.names import Names
 from consul_edge.upstream.quick import read
 from consul_edge.upstream.rotation import Candidates, Limits, Rotation
+from consul_edge.upstream.secret_file import secret, secret_instead
 from consul_edge.upstream.servers import Server, Servers
 from consul_edge.upstream.slots import Slots
-from consul_edge.upstream.tls import client_context
+from consul_edge.upstream.trust import Trust, trust
 from consul_edge.upstream.writes import write
 
 Writing = AbstractContextManager[Callable[[Answer], None]]
@@ -42,14 +42,10 @@ class Upstream:
             EdgeError: When the certificates cannot be used.
         """
         consul = settings.consul
-        now = asyncio.get_running_loop().time
+        self._now = now = asyncio.get_running_loop().time
         self._settings = settings
         self._known: dict[Address, Server] = {}
-        self._last = tuple(
-            address
-            for address in (consul.main_server,)
-            if address is not None and address not in consul.servers
-        )
+        self._last = _last(settings)
         self.servers = Servers(
             [self._server(address, address) for address in consul.servers],
             last_resort=[self._server(address, address) for address in self._last],
@@ -62,12 +58,25 @@ class Upstream:
             auth=secret(consul.auth, consul.auth_file, now),
             token_for_clients=consul.token_for_clients,
         )
-        self.rotation = Rotation(_courier(settings), self.servers, _limits(settings))
+        self._trust = trust(settings, None)
+        self._client = Client(
+            keepalive_connections=consul.pool.keepalive_connections,
+            keepalive_expiry=consul.pool.keepalive_expiry,
+            head_bytes=settings.limits.head_bytes,
+            tls=self._trust.context,
+        )
+        courier = Courier(
+            self._client,
+            timeout=consul.timeout,
+            deadline=consul.deadline,
+            write_timeout=consul.write_timeout,
+            max_connections=consul.pool.max_connections,
+        )
+        self.rotation = Rotation(courier, self.servers, _limits(settings))
         self._names = Names((*consul.servers, *self._last), self._follow)
 
     async def start(self) -> None:
         """Resolve names; take a first heartbeat, for later ones to differ from."""
-        metrics.UPSTREAM_MAX_CONNECTIONS.set_function(lambda: self.local_agent.slots.limit)
         await self._names.start()
         for server in (*self.servers, self.local_agent):
             self.rotation.listen(server)
@@ -76,6 +85,46 @@ class Upstream:
         """Finish what must be finished and close every connection."""
         await self._names.close()
         await self.rotation.close()
+
+    async def prepare(self, settings: Settings) -> Callable[[], None]:
+        """
+        Do everything for going by other settings that can fail.
+
+        Returns:
+            What goes by them from then on.  Servers that stay keep their watches, connections and
+            what is known of them.
+
+        Raises:
+            EdgeError: When a certificate or a file with a secret cannot be used.
+        """
+        consul = settings.consul
+        token = await asyncio.to_thread(
+            secret_instead, self.credentials.token, consul.token, consul.token_file, self._now
+        )
+        auth = await asyncio.to_thread(
+            secret_instead, self.credentials.auth, consul.auth, consul.auth_file, self._now
+        )
+        trust_anew = await self.prepare_trust(settings)
+        pairs = await self._names.resolve((*consul.servers, *_last(settings)))
+
+        def adopt() -> None:
+            self.credentials.adopt(
+                token=token, auth=auth, token_for_clients=consul.token_for_clients
+            )
+            trust_anew()
+            self._adopt(settings, pairs)
+
+        return adopt
+
+    async def prepare_trust(self, settings: Settings) -> Callable[[], None]:
+        """
+        Read certificates again; connections are made by them once what is returned was called.
+
+        Raises:
+            EdgeError: When one cannot be used.
+        """
+        found = await asyncio.to_thread(trust, settings, self._trust)
+        return partial(self._trust_anew, settings, found)
 
     async def read(self, question: Question) -> Answer:
         """
@@ -123,6 +172,38 @@ class Upstream:
             return lambda: (self.local_agent,)
         return self.servers.candidates
 
+    def _trust_anew(self, settings: Settings, found: Trust) -> None:
+        pool = settings.consul.pool
+        self._trust = found
+        self._client.bound(
+            keepalive_connections=pool.keepalive_connections,
+            keepalive_expiry=pool.keepalive_expiry,
+            head_bytes=settings.limits.head_bytes,
+            tls=found.context,
+        )
+
+    def _adopt(self, settings: Settings, pairs: list[tuple[Address, Address]]) -> None:
+        consul = settings.consul
+        self._settings = settings
+        self._last = _last(settings)
+        self.rotation.limits = _limits(settings)
+        self.rotation.courier.bound(
+            consul.timeout, consul.deadline, consul.write_timeout, consul.pool.max_connections
+        )
+        self.servers.patience = consul.deadline
+        for server in self._known.values():
+            server.slots.limit = consul.connections_per_server
+            server.slots.poll_limit = settings.watch.max_per_server
+        before = {*self.servers, self.local_agent}
+        agent = consul.local_agent or consul.servers[0]
+        gone = self._drop_renamed([*pairs, (agent, agent)])
+        self.local_agent = self._server(agent, agent)
+        self._names.adopt((*consul.servers, *self._last), pairs)
+        for server in gone:
+            self.rotation.dismiss(server)
+        for server in {*self.servers, self.local_agent} - before:
+            self.rotation.listen(server)
+
     def _server(self, configured: Address, address: Address) -> Server:
         if address not in self._known:
             consul = self._settings.consul
@@ -130,15 +211,35 @@ class Upstream:
             slots = Slots(
                 limit=consul.connections_per_server,
                 poll_limit=self._settings.watch.max_per_server,
-                now=asyncio.get_running_loop().time,
+                now=self._now,
             )
-            tls_name = consul.tls.server_name or (configured.host if configured.is_name else None)
-            # Virtual hosts and certificates know the name, not the address it stands for now.
-            host = _host(configured) if configured.host != address.host else None
+            tls_name, host = self._names_of(configured, address)
             self._known[address] = Server(
                 address, slots, label=configured.name, tls_name=tls_name, host=host
             )
         return self._known[address]
+
+    def _names_of(self, configured: Address, address: Address) -> tuple[str | None, str | None]:
+        """Say what is asked for in a certificate, and what ``Host`` says."""
+        server_name = self._settings.consul.tls.server_name
+        tls_name = server_name or (configured.host if configured.is_name else None)
+        # Virtual hosts and certificates know the name, not the address it stands for now.
+        return tls_name, _host(configured) if configured.host != address.host else None
+
+    def _drop_renamed(self, pairs: list[tuple[Address, Address]]) -> list[Server]:
+        """Take away those that are configured by none of the names that they had."""
+        named = {
+            (address, configured.name, *self._names_of(configured, address))
+            for configured, address in pairs
+        }
+        renamed = [
+            server
+            for address, server in self._known.items()
+            if (address, server.label, server.tls_name, server.host) not in named
+        ]
+        for server in renamed:
+            del self._known[server.address]
+        return renamed
 
     def _follow(self, pairs: list[tuple[Address, Address]]) -> None:
         # Two names may share an address: it is one server, and asked once a round.
@@ -149,7 +250,7 @@ class Upstream:
         for address, server in list(self._known.items()):
             if server not in kept:
                 del self._known[address]
-                self.rotation.forget(server)
+                self.rotation.dismiss(server)
 
 
 def is_pinned(call: Call, *, rotate_agent_reads: bool) -> bool:
@@ -166,21 +267,10 @@ def _host(address: Address) -> str:
     return address.host if address.port == own else f"{address.host}:{address.port}"
 
 
-def _courier(settings: Settings) -> Courier:
-    consul = settings.consul
-    client = Client(
-        keepalive_connections=consul.pool.keepalive_connections,
-        keepalive_expiry=consul.pool.keepalive_expiry,
-        head_bytes=settings.limits.head_bytes,
-        tls=_tls(settings),
-    )
-    return Courier(
-        client,
-        timeout=consul.timeout,
-        deadline=consul.deadline,
-        write_timeout=consul.write_timeout,
-        max_connections=consul.pool.max_connections,
-    )
+def _last(settings: Settings) -> tuple[Address, ...]:
+    """Name the last resort, unless it is one of the others."""
+    main, servers = settings.consul.main_server, settings.consul.servers
+    return () if main is None or main in servers else (main,)
 
 
 def _limits(settings: Settings) -> Limits:
@@ -191,21 +281,3 @@ def _limits(settings: Settings) -> Limits:
         max_retries=consul.max_retries,
         retry_delay=consul.retry_delay,
     )
-
-
-def _tls(settings: Settings) -> ssl.SSLContext | None:
-    consul = settings.consul
-    addresses = (*consul.servers, consul.main_server, consul.local_agent)
-    if not any(address and address.scheme == "https" for address in addresses):
-        return None
-    tls = consul.tls
-    try:
-        return client_context(
-            ca_file=tls.ca_file,
-            ca_path=tls.ca_path,
-            cert=tls.cert,
-            key=tls.key,
-            verify=tls.verify,
-        )
-    except OSError as error:
-        raise EdgeError(f"consul.tls cannot be used: {error}") from error

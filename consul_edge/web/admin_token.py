@@ -18,7 +18,7 @@ from pathlib import Path
 import structlog
 
 from consul_edge.config import Secret
-from consul_edge.upstream.credentials import secret
+from consul_edge.upstream.secret_file import secret
 
 log = structlog.get_logger()
 

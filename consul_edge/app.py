@@ -29,6 +29,7 @@ from consul_edge.enrich.views import Views
 from consul_edge.metrics.lag import lag_observed
 from consul_edge.notify import Notifier
 from consul_edge.upstream.upstream import Upstream
+from consul_edge.web.access import Access
 from consul_edge.web.access_log import AccessLog
 from consul_edge.web.admin import Admin
 from consul_edge.web.admin_caches import caches
@@ -39,6 +40,7 @@ from consul_edge.web.generation import Generation
 from consul_edge.web.handed_over import Handed
 from consul_edge.web.hosts import Hosts
 from consul_edge.web.keys import (
+    ACCESS,
     ARCHIVE,
     CACHE,
     GENERATION,
@@ -46,6 +48,7 @@ from consul_edge.web.keys import (
     INSTANCE,
     RULES,
     SITES,
+    UNDER_WAY,
     UPSTREAM,
     VIEWS,
 )
@@ -56,6 +59,7 @@ from consul_edge.web.protocol import EdgeProtocol
 from consul_edge.web.proxy import Proxy
 from consul_edge.web.routes import add_routes
 from consul_edge.web.status_line import status_line
+from consul_edge.web.under_way import UnderWay
 
 log = structlog.get_logger()
 
@@ -114,6 +118,8 @@ def create_app(settings: Settings) -> web.Application:
     app[GENERATION] = Generation(settings)
     app[INSTANCE] = instance
     app[HOSTS] = Hosts((*settings.allowed_hosts, *own_names(settings)))
+    app[ACCESS] = Access(settings)
+    app[UNDER_WAY] = UnderWay(settings.limits.requests_per_client)
     app[UPSTREAM] = upstream
     app[CACHE] = cache
     app[SITES] = sites

@@ -19,6 +19,7 @@ WHEN: Final = {
         "consul_edge_http_requests_in_progress": "it only grows: something hangs",
         "consul_edge_blocking_clients": "before a restart, and before going back to Consul",
         "consul_edge_limits_reached_total": "clients get 4xx or 503 that Consul never gave them",
+        "consul_edge_access_refused_total": "clients get 403 that Consul never gave them",
         "consul_edge_admin_requests_total": "somebody guesses at the token",
     },
     "Is it fresh": {

@@ -193,6 +193,7 @@ class TestSchema:
             "cache",
             "watch",
             "limits",
+            "access",
             "nodes",
             "sites",
             "rules",

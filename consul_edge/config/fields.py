@@ -33,6 +33,7 @@ AgentReads = Annotated[
 CacheMode = Annotated[Literal["live", "strict"], kinds.choice("live", "strict")]
 KvPrefixes = Annotated[tuple[str, ...], kinds.many(cache_kinds.KV_PREFIX)]
 EndpointRules = Annotated[tuple[EndpointRule, ...], kinds.many(cache_kinds.RULE)]
+AccessList = Annotated[tuple[str, ...], kinds.many(kinds.ACCESS_ENTRY)]
 Targets = Annotated[tuple[str, ...], kinds.many(cache_kinds.TARGET)]
 KvKey = Annotated[str, cache_kinds.KV_KEY]
 Label = Annotated[str, kinds.LABEL]

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from consul_edge.core.access import parse_entry
 from consul_edge.core.address import Address, Listen, parse_host, parse_listen, parse_server
 from consul_edge.core.durations import parse_seconds, render_duration
 from consul_edge.core.sizes import parse_size, render_size
@@ -259,4 +260,5 @@ FILE: Final = replace(texts(_path), file="file")
 NEW_FILE: Final = replace(texts(_path), file="new file")
 FOLDER: Final = replace(texts(_path), file="folder")
 LABEL: Final = texts(_label)
+ACCESS_ENTRY: Final = texts(parse_entry)
 SECRET: Final = replace(texts(_secret), secret=True)

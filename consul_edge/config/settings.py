@@ -9,6 +9,7 @@ Durations are seconds and sizes are bytes; only the texts outside have units.
 
 from consul_edge.config.enriched import Nodes, Rules, Sites
 from consul_edge.config.fields import (
+    AccessList,
     AgentReads,
     Bytes,
     CacheMode,
@@ -208,11 +209,27 @@ class Limits(Section, frozen=True, kw_only=True):
     parked_per_client: Count = 2000
     """Blocking queries that wait here for one client address; 503 beyond."""
 
+    requests_per_client: Count = 500
+    """Requests under way at once of one client address, without those that wait; 429 beyond."""
+
     head_bytes: Bytes = 64 * 2**10
     """Of a request's line and headers; 431 beyond."""
 
     body_bytes: Bytes = 512 * 2**20
     """Of a request's body; 413 beyond.  Snapshots are restored through it."""
+
+
+class Access(Section, frozen=True, kw_only=True):
+    """What of Consul's API is open to clients, whatever their tokens may do."""
+
+    read_only: Switch = False
+    """Whether writes are answered 403."""
+
+    allow: AccessList = ()
+    """Endpoints and paths that alone are open; none: all."""
+
+    deny: AccessList = ()
+    """Endpoints and paths that are closed, also where allow has them."""
 
 
 class Admin(Section, frozen=True, kw_only=True):
@@ -263,6 +280,8 @@ class Settings(Section, frozen=True, kw_only=True):
     watch: Watch = Watch()
 
     limits: Limits = Limits()
+
+    access: Access = Access()
 
     nodes: Nodes = Nodes()
 

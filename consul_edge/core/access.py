@@ -23,10 +23,10 @@ from consul_edge.core.endpoints import (
     OTHER,
     READ_METHODS,
     UI,
-    decode_path,
     find,
     is_canonical,
 )
+from consul_edge.core.readings import readings
 
 ALWAYS: Final = frozenset({"/metrics", "/-/healthy", "/healthz", "/-/ready", "/readyz"})
 """The edge's own paths that no list closes."""
@@ -39,7 +39,6 @@ API, PAGE = "api", "page"
 
 _OWN: Final = ("/api/", "/static/")
 _UNJUDGED: Final = ("/api/v1/admin/", "/static/")
-_BAD_ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _KV: Final = "/v1/kv/"
 _BESIDE_KV: Final = frozenset({"/v1/txn", "/v1/snapshot"})
 _TREES: Final = frozenset({"recurse", "keys"})
@@ -179,70 +178,6 @@ def is_for_everybody(path: str) -> bool:
     return path in ALWAYS or path.startswith(_UNJUDGED)
 
 
-def readings(raw: str) -> tuple[str, ...] | None:
-    """
-    Read a path in each way that something behind the edge may; None if it cannot be read.
-
-    Go's mux decodes and then cleans, a newer one cleans what is still encoded; a proxy in front of
-    Consul may do either without the redirect by which Go tells.
-
-    >>> readings("/v1/%6bv/a"), readings("/v1/kv/../agent/self")
-    (('/v1/kv/a',), ('/v1/kv/../agent/self', '/v1/agent/self'))
-    """
-    if not raw.startswith("/") or "#" in raw or "\\" in raw:
-        return None
-    if "%" not in raw:
-        return (raw,) if is_canonical(raw) else tuple(dict.fromkeys((raw, *_cleaned(raw))))
-    if _BAD_ESCAPE.search(raw):
-        return None
-    decoded = decode_path(raw)
-    # Dots may be decoded before anything is cleaned, or slashes, too, or neither.
-    dotted = raw.replace("%2e", ".").replace("%2E", ".")
-    later = map(decode_path, (*_cleaned(raw), *_cleaned(dotted)))
-    return tuple(dict.fromkeys((decoded, *_cleaned(decoded), *later)))
-
-
-def _cleaned(path: str) -> Iterable[str]:
-    """Clean a path; after a last dot segment Go has no slash, and RFC 3986 has one."""
-    cleaned = clean(path)
-    yield cleaned
-    if path.endswith(("/.", "/..")) and cleaned != "/":
-        yield f"{cleaned}/"
-
-
-def clean(path: str) -> str:
-    """
-    Take double slashes and dot segments out of a path, as Go's ``path.Clean``.
-
-    >>> clean("//v1/./kv/../agent/self/"), clean("/.."), clean("/v1/kv/..")
-    ('/v1/agent/self/', '/', '/v1')
-    """
-    kept: list[str] = []
-    for segment in path.split("/"):
-        if segment == "..":
-            del kept[-1:]
-        elif segment not in ("", "."):
-            kept.append(segment)
-    tail = "/" if path.endswith("/") and kept else ""
-    return f"/{'/'.join(kept)}{tail}"
-
-
-def climbs(path: str) -> bool:
-    """
-    Tell whether dot segments lead out above where a path begins.
-
-    >>> climbs("/v1/../a"), climbs("/v1/../../a")
-    (False, True)
-    """
-    depth = 0
-    for segment in path.split("/"):
-        if segment not in ("", "."):
-            depth += -1 if segment == ".." else 1
-        if depth < 0:
-            return True
-    return False
-
-
 def parse_entry(text: str) -> str:
     """
     Check that an entry of a list can mean something.
@@ -280,12 +215,13 @@ def _checked_prefix(prefix: str) -> str:
     escape = re.search(r"%[0-9A-Fa-f]{2}", prefix)
     if escape:
         raise ValueError(f"expected decoded text, without {escape[0]}")
-    known = (*_PATHS, UI.path, *_OWN[:1], *PAGES)
-    if find(prefix) is OTHER and not any(
-        path.startswith(prefix) or prefix.startswith(_OWN[0]) for path in known
-    ):
+    known = (*_PATHS, UI.path, _OWN[0], *PAGES)
+    is_own = prefix.startswith(_OWN[0])
+    if find(prefix) is OTHER and not is_own and not any(one.startswith(prefix) for one in known):
         # What begins like nothing that is known would deny nothing.
-        near = difflib.get_close_matches(prefix[:100], known, n=1, cutoff=0.0)
+        parts = (one.split("/") for one in known)
+        above = {"/".join((*each[:end], "")) for each in parts for end in range(2, len(each))}
+        near = difflib.get_close_matches(prefix[:100], sorted({*known, *above}), n=1, cutoff=0.0)
         raise ValueError(f"unknown path; did you mean {near[0]}?")
     return prefix
 

@@ -13,6 +13,7 @@ from urllib.parse import unquote_plus
 
 from consul_edge.core.durations import parse_duration, render_duration
 from consul_edge.core.endpoints import READ_METHODS, Blocks, Endpoint, decode_path, find
+from consul_edge.core.errors import BadRequest
 
 _INDEX: Final = re.compile(r"0*([1-9][0-9]{0,19})")
 """What Go's ``ParseUint`` reads as an index above 0, but for its upper bound."""
@@ -96,6 +97,28 @@ def controls(query: str) -> dict[str, str]:
         if name in CONTROLS and name not in found:
             found[name] = _decoded(value)
     return found
+
+
+def origin_form(target: str) -> str:
+    """
+    Reduce a request target to its path and query.
+
+    An absolute-form target's authority takes the place of Host (RFC 9112 section 3.2.2); it was
+    checked as such, and nothing is ever forwarded to it.
+
+    >>> origin_form("http://edge:8510/v1/kv/a?raw")
+    '/v1/kv/a?raw'
+    """
+    if target.startswith("/"):
+        return target
+    _, sign, rest = target.partition("://")
+    if not sign:
+        raise BadRequest(f"the request target {target[:100]!r} is neither a path nor a URL")
+    authority_end = min((at for at in (rest.find("/"), rest.find("?")) if at >= 0), default=-1)
+    if authority_end < 0:
+        return "/"
+    path = rest[authority_end:]
+    return path if path.startswith("/") else "/" + path
 
 
 def without_parameters(target: str, names: frozenset[str], *added: str) -> str:

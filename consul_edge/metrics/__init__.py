@@ -43,6 +43,7 @@ from consul_edge.metrics.nodes import (
 )
 from consul_edge.metrics.process import BUILD_INFO, EVENT_LOOP_LAG, LOG_MESSAGES, log_message
 from consul_edge.metrics.serving import (
+    ACCESS_REFUSED,
     ADMIN_REQUESTS,
     BLOCKING_CLIENTS,
     HTTP_IN_PROGRESS,
@@ -71,6 +72,7 @@ from consul_edge.metrics.upstream import (
 )
 
 __all__ = [
+    "ACCESS_REFUSED",
     "ADMIN_REQUESTS",
     "BLOCKING_CLIENTS",
     "BUILD_INFO",

@@ -47,6 +47,12 @@ LIMITS_REACHED: Final = Counter(
     ["limit"],
 )
 
+ACCESS_REFUSED: Final = Counter(
+    "consul_edge_access_refused_total",
+    "Requests refused with 403 because an operator closed the way, by the setting that says so.",
+    ["setting"],
+)
+
 
 def _initialise() -> None:
     for endpoint in ENDPOINTS:
@@ -62,6 +68,9 @@ def _initialise() -> None:
     for action in ("flush", "info", "rules", "other"):
         for outcome in ("done", "unauthenticated", "denied", "refused"):
             ADMIN_REQUESTS.labels(action, outcome)
+
+
+def _initialise_refusals() -> None:
     for limit in (
         "consul.connections_per_server",
         "consul.pool.max_connections",
@@ -69,9 +78,13 @@ def _initialise() -> None:
         "limits.body_bytes",
         "limits.head_bytes",
         "limits.parked_per_client",
+        "limits.requests_per_client",
         "watch.max_per_server",
     ):
         LIMITS_REACHED.labels(limit)
+    for setting in ("access.read_only", "access.allow", "access.deny"):
+        ACCESS_REFUSED.labels(setting)
 
 
 _initialise()
+_initialise_refusals()

@@ -20,6 +20,7 @@ from consul_edge.enrich.standing import Standing
 from consul_edge.enrich.view import View
 from consul_edge.upstream.credentials import Credentials
 from consul_edge.web.given import Given
+from consul_edge.web.keys import UNDER_WAY
 from consul_edge.web.parked import Parked
 
 
@@ -75,7 +76,11 @@ class Readers:
         view = await self.views.view(token, client)
         if poll is None or index_of(view) != poll.index:
             return view
-        with self.parked.one_of(request.remote), metrics.BLOCKING_CLIENTS.track_inprogress():
+        with (
+            self.parked.one_of(request.remote),
+            request.app[UNDER_WAY].aside(request.remote),
+            metrics.BLOCKING_CLIENTS.track_inprogress(),
+        ):
             return await self._other(token, client, view, poll, index_of)
 
     async def _other(

@@ -31,6 +31,7 @@ from consul_edge.web.api_documents import surety
 from consul_edge.web.api_readers import Readers
 from consul_edge.web.api_request import named, parameters
 from consul_edge.web.feed import Feed
+from consul_edge.web.keys import UNDER_WAY
 from consul_edge.web.streaming import STALL, abort, write_part
 
 KEEP_ALIVE: Final = 15.0
@@ -80,7 +81,8 @@ class Events:
         known = _known(request)
         token = self._readers.token(request)
         view = await self._readers.views.view(token, request.remote or "")
-        with self._readers.parked.one_of(request.remote):
+        under_way = request.app[UNDER_WAY]
+        with self._readers.parked.one_of(request.remote), under_way.aside(request.remote):
             async with self._feed(token, view) as feed:
                 feed.remember(view)
                 frames = self._frames(feed, view, known, self._identity_of(token))

@@ -8,8 +8,10 @@ from consul_edge.enrich.rule_source import RuleSource
 from consul_edge.enrich.site_source import SiteSource
 from consul_edge.enrich.views import Views
 from consul_edge.upstream.upstream import Upstream
+from consul_edge.web.access import Access
 from consul_edge.web.generation import Generation
 from consul_edge.web.hosts import Hosts
+from consul_edge.web.under_way import UnderWay
 
 GENERATION = web.AppKey("generation", Generation)
 CACHE = web.AppKey("cache", Cache)
@@ -19,6 +21,8 @@ RULES = web.AppKey("rules", RuleSource)
 VIEWS = web.AppKey("views", Views)
 ARCHIVE = web.AppKey("archive", Archive)
 HOSTS = web.AppKey("hosts", Hosts)
+ACCESS = web.AppKey("access", Access)
+UNDER_WAY = web.AppKey("under_way", UnderWay)
 INSTANCE = web.AppKey("instance", str)
 
 UNTYPED = web.ResponseKey("untyped", bool)

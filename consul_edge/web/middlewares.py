@@ -13,10 +13,11 @@ from aiohttp.typedefs import Handler
 from prometheus_client import Counter
 
 from consul_edge import metrics
+from consul_edge.core.access import is_for_everybody
 from consul_edge.core.errors import BadRequest, EdgeError, LimitReached, Refused
 from consul_edge.core.headers import via
 from consul_edge.web import api_errors, audit
-from consul_edge.web.keys import GENERATION, HOSTS, INSTANCE, UNTYPED
+from consul_edge.web.keys import ACCESS, GENERATION, HOSTS, INSTANCE, UNDER_WAY, UNTYPED
 from consul_edge.web.proxy import CALL
 
 log = structlog.get_logger()
@@ -26,6 +27,12 @@ METHODS = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "POST", "DELETE", "PATCH"}
 
 VERSIONS = frozenset({(1, 0), (1, 1)})
 
+PASSING = frozenset({429, 503})
+"""The statuses of bounds that are met for a moment."""
+
+RETRY_AFTER = "1"
+"""Seconds after which to come again."""
+
 PLAIN_METHODS = frozenset({"GET", "HEAD"})
 
 
@@ -34,9 +41,10 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Check a request, have it handled, count it; an ``EdgeError`` becomes its status and text."""
     began = time.perf_counter()
     _in_progress.begin()
+    client = None if is_for_everybody(request.path) else request.remote
     try:
         check(request)
-        response = await handler(request)
+        response = await _counted(request, handler, client)
     except EdgeError as error:
         response = render_error(error)
         if audit.is_admin(request):
@@ -49,6 +57,18 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         _in_progress.end()
     count(request, response.status, time.perf_counter() - began)
     return response
+
+
+async def _counted(
+    request: web.Request, handler: Handler, client: str | None
+) -> web.StreamResponse:
+    """Have a request handled as one of those that its client has under way."""
+    under_way = request.app[UNDER_WAY]
+    under_way.enter(client)
+    try:
+        return await handler(request)
+    finally:
+        under_way.leave(client)
 
 
 def check(request: web.Request) -> None:
@@ -77,6 +97,7 @@ def check(request: web.Request) -> None:
             raise Refused(508, "this request was here before: consul.servers leads back here")
     if request.method not in PLAIN_METHODS:
         check_site(request)
+    request.app[ACCESS].check(request.method, request.raw_path)
 
 
 def head_bytes(request: web.Request) -> int:
@@ -129,6 +150,8 @@ def render_error(error: EdgeError) -> web.Response:
     if isinstance(error, LimitReached):
         metrics.LIMITS_REACHED.labels(error.limit).inc()
     response = web.Response(status=error.status, text=f"consul-edge: {error}")
+    if isinstance(error, LimitReached) and error.status in PASSING:
+        response.headers[hdrs.RETRY_AFTER] = RETRY_AFTER
     if error.status in (400, 413, 431):
         # What is left of the request cannot be told from the next one, or is not worth reading.
         response.force_close()

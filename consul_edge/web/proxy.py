@@ -7,17 +7,18 @@ from multidict import CIMultiDict
 
 from consul_edge.cache.cache import Cache
 from consul_edge.cache.served import Served
-from consul_edge.core.endpoints import OTHER, UI
+from consul_edge.core.endpoints import OTHER, UI, decode_path
 from consul_edge.core.errors import BadRequest, Refused, ServerFailed
 from consul_edge.core.headers import Pairs, request_headers, response_headers, via
 from consul_edge.core.policy import cache_status
-from consul_edge.core.request import Call, parse_call
+from consul_edge.core.readings import clean, climbs, readings
+from consul_edge.core.request import Call, origin_form, parse_call
 from consul_edge.upstream.answer import Answer
 from consul_edge.upstream.courier import Question
 from consul_edge.upstream.upstream import Upstream
 from consul_edge.web.body import take_body
 from consul_edge.web.hits import Delivery, Hits
-from consul_edge.web.keys import UNTYPED
+from consul_edge.web.keys import UNDER_WAY, UNTYPED
 from consul_edge.web.parked import Parked
 from consul_edge.web.streaming import abort, write_part
 
@@ -99,7 +100,8 @@ class Proxy:
             found = await self._cache.read(call, headers, forward)
         else:
             delivery = Delivery(self._hits, request)
-            with self._parked.one_of(request.remote):
+            under_way = request.app[UNDER_WAY]
+            with self._parked.one_of(request.remote), under_way.aside(request.remote):
                 found = await self._cache.read(call, headers, forward, delivery)
         if isinstance(found, Served):
             if delivery is not None and delivery.response is not None:
@@ -139,9 +141,11 @@ class Proxy:
             return self._ui
         if call.endpoint is not OTHER:
             return True
-        # "//v1/kv/a" and "/./v1/kv/a" are Consul's to redirect.
-        parts = call.target.partition("?")[0].split("/")
-        return next((part for part in parts if part not in ("", ".", "..")), "") == "v1"
+        # "//v1/kv/a" and "/./v1/kv/a" are Consul's to redirect.  What leads out of its place may
+        # be, behind a path prefix or another proxy, a place that is not Consul's.
+        path = call.target.partition("?")[0]
+        paths = readings(path) or (path, decode_path(path))
+        return all(f"{clean(one)}/".startswith("/v1/") and not climbs(one) for one in paths)
 
     async def _reply(
         self,
@@ -198,25 +202,3 @@ class Proxy:
             self._endless.discard(answer)
             answer.close()
         return response
-
-
-def origin_form(target: str) -> str:
-    """
-    Reduce a request target to its path and query.
-
-    An absolute-form target's authority takes the place of Host (RFC 9112 section 3.2.2); it was
-    checked as such, and nothing is ever forwarded to it.
-
-    >>> origin_form("http://edge:8510/v1/kv/a?raw")
-    '/v1/kv/a?raw'
-    """
-    if target.startswith("/"):
-        return target
-    _, sign, rest = target.partition("://")
-    if not sign:
-        raise BadRequest(f"the request target {target[:100]!r} is neither a path nor a URL")
-    authority_end = min((at for at in (rest.find("/"), rest.find("?")) if at >= 0), default=-1)
-    if authority_end < 0:
-        return "/"
-    path = rest[authority_end:]
-    return path if path.startswith("/") else "/" + path

@@ -8,17 +8,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from consul_edge.core.access import (
-    ALWAYS,
-    PAGES,
-    Policy,
-    Refusal,
-    clean,
-    climbs,
-    parse_entry,
-    readings,
-)
+from consul_edge.core.access import ALWAYS, PAGES, Policy, Refusal, parse_entry
 from consul_edge.core.endpoints import ENDPOINTS, READ_METHODS
+from consul_edge.core.readings import clean, climbs, readings
 
 WRITES = ("PUT", "POST", "DELETE", "PATCH")
 
@@ -302,7 +294,8 @@ def test_policy_without_a_word_is_open() -> None:
     """The caller may leave out the judging where there is nothing to judge by."""
     assert Policy().is_open
     assert not any(
-        one.is_open for one in (Policy(read_only=True), Policy(("kv",)), Policy(deny=("kv",)))
+        one.is_open
+        for one in (Policy(read_only=True), Policy(allow=("kv",)), Policy(deny=("kv",)))
     )
 
 
@@ -323,8 +316,8 @@ def test_entry_that_means_something_is_taken(entry: str) -> None:
         "KV": "expected the name of an endpoint",
         "": "expected the name of an endpoint",
         "v1/kv/": "expected the name of an endpoint",
-        "/v1/catlog/": "did you mean /v1/catalog/",
-        "/v2/": "did you mean /v1/",
+        "/v1/catlog/": "did you mean /v1/catalog/?",
+        "/v2/": "did you mean /v1/?",
         "/V1/kv/": "did you mean /v1/",
         "/v1/kvs": "did you mean /v1/kv/",
         "/v1/kv/%73ecret": "without %73",

@@ -25,15 +25,17 @@ from consul_edge.enrich.snapshot import Failure, Snapshot
 from consul_edge.enrich.standing import Standing, State
 from consul_edge.enrich.view import View, compose
 from consul_edge.upstream.credentials import Credentials
+from consul_edge.web.access import Access
 from consul_edge.web.access_log import AccessLog
 from consul_edge.web.enriched import Enriched
 from consul_edge.web.events import Events
 from consul_edge.web.generation import Generation
 from consul_edge.web.hosts import Hosts
-from consul_edge.web.keys import GENERATION, HOSTS, INSTANCE
+from consul_edge.web.keys import ACCESS, GENERATION, HOSTS, INSTANCE, UNDER_WAY
 from consul_edge.web.middlewares import guard, tidy
 from consul_edge.web.parked import Parked
 from consul_edge.web.routes import add_api
+from consul_edge.web.under_way import UnderWay
 from tests.processes import fresh_address
 from tests.wire import Answer, Headers, Wire, exchange
 
@@ -229,6 +231,8 @@ async def stage(
     app[GENERATION] = Generation(_settings(settings))
     app[INSTANCE] = "e1"
     app[HOSTS] = Hosts(())
+    app[ACCESS] = Access(app[GENERATION].settings)
+    app[UNDER_WAY] = UnderWay(app[GENERATION].settings.limits.requests_per_client)
     add_api(app, enriched)
     app.on_response_prepare.append(tidy)
 

@@ -19,7 +19,8 @@ from typing import Any
 import structlog
 from aiohttp import web
 
-from consul_edge import __version__, logs
+from consul_edge import logs
+from consul_edge.announcing import announce
 from consul_edge.cache.cache import Cache
 from consul_edge.config import Settings
 from consul_edge.core.errors import EdgeError
@@ -219,7 +220,7 @@ async def running(
             for one in (*given, *bound):
                 is_handed = one in given
                 await Listener(runner, one, factory, tls, is_handed=is_handed).start()
-            _announce(settings, app)
+            announce(settings, local_agent=app[UPSTREAM].local_agent.name, instance=app[INSTANCE])
             yield app
         finally:
             await runner.cleanup()
@@ -249,24 +250,3 @@ def _tls(settings: Settings) -> ssl.SSLContext | None:
         return server_context(settings.tls.cert, settings.tls.key, settings.tls.client_ca)
     except OSError as error:
         raise EdgeError(f"tls cannot be used: {error}") from error
-
-
-def _announce(settings: Settings, app: web.Application) -> None:
-    consul = settings.consul
-    log.info(
-        "serving",
-        version=__version__,
-        listen=",".join(listen.name for listen in settings.listen),
-        servers=",".join(server.name for server in consul.servers),
-        local_agent=app[UPSTREAM].local_agent.name,
-        instance=app[INSTANCE],
-    )
-    if consul.local_agent is None:
-        log.warning(
-            "node-local calls and session/create go to the first server; set consul.local_agent",
-            local_agent=app[UPSTREAM].local_agent.name,
-        )
-    if consul.token_for_clients:
-        log.warning("clients without a token borrow the edge's (consul.token_for_clients)")
-    if not consul.tls.verify:
-        log.warning("certificates of Consul's servers are not checked (consul.tls.verify)")

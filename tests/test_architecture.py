@@ -25,7 +25,7 @@ ROOMS: Final = (
     {"upstream"},
     {"cache"},
     {"enrich"},
-    {"web"},
+    {"web", "announcing"},
     {"app", "admin_client", "categorize_command", "flags"},
     {"serving", "bench"},
     {"cli"},

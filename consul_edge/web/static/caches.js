@@ -83,7 +83,7 @@ export function createCaches({ flushed, refused }) {
     try {
       const target = `${PLACE}/${name}/flush`;
       const told = await ask(target, { method: "POST", headers: adminHeaders() });
-      tell(t(isLoaded(name) ? "flush_loaded" : "flush_done", { name: label, n: number(told.flushed) }));
+      tell(t(outcomeOf(name, told.flushed), { name: label, n: number(told.flushed) }));
       flushed();
       await read();
     } catch (error) {
@@ -115,8 +115,9 @@ export function createCaches({ flushed, refused }) {
 }
 
 /** Sites and rules are never gone: what was good stays until they are loaded again. */
-function isLoaded(name) {
-  return name === "sites" || name === "rules";
+function outcomeOf(name, count) {
+  if (!count) return "flush_none";
+  return name === "sites" || name === "rules" ? "flush_loaded" : "flush_done";
 }
 
 function labelOf(name) {

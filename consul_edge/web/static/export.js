@@ -6,6 +6,7 @@
  */
 
 import { copy, tell } from "./copying.js";
+import { headers } from "./credentials.js";
 import { curl } from "./drawer.js";
 import { make } from "./dom.js";
 import { rowParameters } from "./state.js";

@@ -9,14 +9,22 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, NoReturn
 
-from consul_edge import __version__, admin_client, categorize_command, flags
+from consul_edge import (
+    __version__,
+    admin_client,
+    categorize_command,
+    completion_command,
+    flags,
+    healthcheck_command,
+)
 from consul_edge.bench import command as bench
 from consul_edge.core.errors import ConfigError, EdgeError
 
 if TYPE_CHECKING:
-    from consul_edge.config import Loaded
+    from consul_edge.config import Loaded, Settings
 
 _DESCRIPTION = """\
 A sidecar caching proxy in front of HashiCorp Consul: programs ask it instead of Consul, by the
@@ -27,6 +35,7 @@ examples:
   consul-edge demo                              a page on http://127.0.0.1:8510/, nothing needed
   consul-edge serve --servers 10.0.0.1,10.0.0.2 in front of two servers, on port 8500 each
   consul-edge check-config --config edge.yaml   name every mistake
+  consul-edge healthcheck --config edge.yaml    whether a running edge is ready
   consul-edge COMMAND --help                    more, with an example of each option"""
 
 _SETTINGS = """\
@@ -108,22 +117,22 @@ def _print_config(arguments: argparse.Namespace) -> int:
 
 
 def _admin(arguments: argparse.Namespace) -> int:
-    from consul_edge.config import load
-
-    _say(
-        admin_client.call(
-            arguments, lambda: load(file=arguments.config, env=os.environ, flags={}).settings
-        )
-    )
+    _say(admin_client.call(arguments, partial(_settings_of_edge, arguments)))
     return 0
 
 
 def _bench(arguments: argparse.Namespace) -> int:
-    from consul_edge.config import load
+    return bench.run(arguments, partial(_settings_of_edge, arguments))
 
-    return bench.run(
-        arguments, lambda: load(file=arguments.config, env=os.environ, flags={}).settings
-    )
+
+def _healthcheck(arguments: argparse.Namespace) -> int:
+    _say(healthcheck_command.call(arguments, partial(_settings_of_edge, arguments)))
+    return 0
+
+
+def _completion(arguments: argparse.Namespace) -> int:
+    _say(completion_command.script(_parser(), arguments.shell))
+    return 0
 
 
 def _version(_: argparse.Namespace) -> int:
@@ -135,6 +144,13 @@ def _load(arguments: argparse.Namespace) -> "Loaded":
     from consul_edge.config import load
 
     return load(file=arguments.config, env=os.environ, flags=_given(arguments))
+
+
+def _settings_of_edge(arguments: argparse.Namespace) -> "Settings":
+    """Read the settings of the edge that a command is about, if it comes to that."""
+    from consul_edge.config import load
+
+    return load(file=arguments.config, env=os.environ, flags={}).settings
 
 
 def _given(arguments: argparse.Namespace) -> dict[str, object]:
@@ -200,13 +216,15 @@ def _parser() -> argparse.ArgumentParser:
         )
     summary = "run over an embedded Consul whose services come and go"
     flags.add_demo(command("demo", _demo, summary, _sentence(summary), " --nodes 500 --churn 20"))
-    summary, example = admin_client.SUMMARY, admin_client.EXAMPLE
-    admin_client.add_arguments(command("admin", _admin, summary, _sentence(summary), example))
-    summary, example = categorize_command.SUMMARY, categorize_command.EXAMPLE
-    made = command("categorize", categorize_command.run, summary, _sentence(summary), example)
-    categorize_command.add_arguments(made)
-    summary, example = bench.SUMMARY, bench.EXAMPLE
-    bench.add_arguments(command("bench", _bench, summary, _sentence(summary), example))
+    for name, act, room in (
+        ("healthcheck", _healthcheck, healthcheck_command),
+        ("admin", _admin, admin_client),
+        ("categorize", categorize_command.run, categorize_command),
+        ("bench", _bench, bench),
+        ("completion", _completion, completion_command),
+    ):
+        summary = room.SUMMARY
+        room.add_arguments(command(name, act, summary, _sentence(summary), room.EXAMPLE))
     summary = "show the version"
     command("version", _version, summary, _sentence(summary), "")
     return parser

@@ -22,9 +22,11 @@ COMMANDS = (
     "demo",
     "check-config",
     "print-config",
+    "healthcheck",
     "admin",
     "categorize",
     "bench",
+    "completion",
     "version",
 )
 
@@ -367,6 +369,17 @@ class TestStart:
             "print(sorted({'aiohttp', 'asyncio', 'structlog', 'uvloop'} & set(sys.modules)))"
         )
         done = run_python("-c", code, command)
+        assert done.stdout.splitlines()[-1] == "[]"
+
+    def test_healthcheck_loads_nothing_that_serves(self) -> None:
+        """It runs every few seconds; told where to ask, it does not even read a configuration."""
+        code = (
+            "import sys; from consul_edge.cli import run;"
+            "run(['healthcheck', '--url', 'http://127.0.0.1:1']);"
+            "print(sorted({'aiohttp', 'asyncio', 'structlog', 'yaml', 'msgspec', 'shtab'}"
+            " & set(sys.modules)))"
+        )
+        done = run_python("-c", code)
         assert done.stdout.splitlines()[-1] == "[]"
 
     def test_version_does_not_load_the_configuration(self) -> None:

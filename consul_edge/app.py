@@ -37,6 +37,7 @@ from consul_edge.web.admin_caches import caches
 from consul_edge.web.admin_gate import Gate
 from consul_edge.web.admin_token import AdminToken
 from consul_edge.web.enriched import Enriched
+from consul_edge.web.fastlane.lane import Lane
 from consul_edge.web.generation import Generation
 from consul_edge.web.handed_over import Handed
 from consul_edge.web.hosts import Hosts
@@ -47,6 +48,8 @@ from consul_edge.web.keys import (
     GENERATION,
     HOSTS,
     INSTANCE,
+    PARKED,
+    RENDERING,
     RULES,
     SITES,
     UNDER_WAY,
@@ -58,6 +61,7 @@ from consul_edge.web.middlewares import guard, tidy
 from consul_edge.web.parked import Parked
 from consul_edge.web.protocol import EdgeProtocol
 from consul_edge.web.proxy import Proxy
+from consul_edge.web.rendering import Rendering
 from consul_edge.web.routes import add_routes
 from consul_edge.web.status_line import status_line
 from consul_edge.web.under_way import UnderWay
@@ -104,10 +108,12 @@ def create_app(settings: Settings) -> web.Application:
         ttls={"nodes": settings.nodes.ttl, "sites": settings.sites.ttl},
         instance=instance,
     )
+    rendering = Rendering()
     proxy = Proxy(
         upstream,
         cache,
         parked,
+        rendering,
         instance=instance,
         ui=settings.ui_proxy,
         agent_reads=settings.consul.agent_reads,
@@ -121,6 +127,8 @@ def create_app(settings: Settings) -> web.Application:
     app[HOSTS] = Hosts((*settings.allowed_hosts, *own_names(settings)))
     app[ACCESS] = Access(settings)
     app[UNDER_WAY] = UnderWay(settings.limits.requests_per_client)
+    app[PARKED] = parked
+    app[RENDERING] = rendering
     app[UPSTREAM] = upstream
     app[CACHE] = cache
     app[SITES] = sites
@@ -215,15 +223,21 @@ async def running(
             app, handler_cancellation=True, shutdown_timeout=DRAIN_SECONDS, **options
         )
         await runner.setup()
+        build = _protocol(runner, options)
+        lane = Lane(app, build, keepalive=CLIENT_KEEPALIVE) if settings.fastlane else None
         try:
-            factory = _protocol(runner, options)
             for one in (*given, *bound):
+                factory = build if lane is None else lane.listen(str(one.getsockname()))
                 is_handed = one in given
                 await Listener(runner, one, factory, tls, is_handed=is_handed).start()
             announce(settings, local_agent=app[UPSTREAM].local_agent.name, instance=app[INSTANCE])
             yield app
         finally:
+            if lane is not None:
+                lane.drain()
             await runner.cleanup()
+            if lane is not None:
+                lane.close()
 
 
 async def _learn_full_name(hosts: Hosts) -> None:

@@ -10,25 +10,27 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Final
 
-from prometheus_client import Counter
-
 from consul_edge import metrics
+from consul_edge.cache.at_once import AtOnce
+from consul_edge.cache.counts import Counts
 from consul_edge.cache.fetching import Fetcher
 from consul_edge.cache.flights import Flights
 from consul_edge.cache.following import Following
 from consul_edge.cache.gateway import Forward, Gateway
 from consul_edge.cache.holding import Deliver, Holding
 from consul_edge.cache.identity import Identities
-from consul_edge.cache.line import Line, Store
+from consul_edge.cache.line import Line
 from consul_edge.cache.lines import Lines
+from consul_edge.cache.plan import Plan, plan
+from consul_edge.cache.reads import Reads
 from consul_edge.cache.rulebook import Rulebook
 from consul_edge.cache.saving import Saving
 from consul_edge.cache.served import Passed, Served
+from consul_edge.cache.shelf import store_of
 from consul_edge.cache.warming import Warming
 from consul_edge.cache.watches import Watches
 from consul_edge.cache.writing import writing
 from consul_edge.config import Settings
-from consul_edge.core.ask import Unclear
 from consul_edge.core.effects import effects
 from consul_edge.core.endpoints import decode_path
 from consul_edge.core.entry import Entry
@@ -67,9 +69,11 @@ class Cache:
         """Put it together inside a running loop; nothing is asked before the start."""
         cache = settings.cache
         watch = settings.watch
-        self.lines = Lines(partial(_store, settings))
+        self.lines = Lines(partial(store_of, settings.cache))
         self.identities = Identities()
         self.last_flush: Flush | None = None
+        self.disowned: list[Callable[[str], None]] = []
+        """Called with the identity of a token that there is no more."""
         self._rules = Rulebook(settings)
         self._credentials = upstream.credentials
         self._fetcher = Fetcher(
@@ -89,17 +93,18 @@ class Cache:
             wait=watch.wait,
             refresh_interval=watch.refresh_interval,
         )
-        self._holding = Holding(self.lines, self.watches)
+        self.holding = Holding(self.lines, self.watches)
+        reads = Reads(self.watches)
+        self.at_once = AtOnce(upstream.servers, self.lines, self.holding, reads)
         self._gateway = Gateway(
             upstream.servers,
             self.lines,
             self._fetcher,
             self._flights,
-            self.watches,
-            self._holding,
+            self.holding,
+            reads,
         )
-        self._counters: dict[tuple[str, str], Counter] = {}
-        """Looked up once: that costs more than the counting."""
+        self.counts = Counts()
         self._saving = Saving(
             cache.snapshot, self.lines, self.identities, self._rules, now=self._fetcher.now
         )
@@ -133,41 +138,54 @@ class Cache:
         """Tell whether plain reads of what *call* asks for are answered from entries."""
         return self._rules.of(call).is_kept
 
+    def plan(self, call: Call, headers: Pairs) -> Plan:
+        """
+        Find out what a read means here.
+
+        Args:
+            headers: The client's own.
+        """
+        return plan(call, headers, self._rules, self._credentials, self.identities)
+
     async def read(
-        self, call: Call, headers: Pairs, forward: Forward, deliver: Deliver | None = None
+        self,
+        plan: Plan,
+        forward: Forward,
+        deliver: Deliver | None = None,
+        until: float | None = None,
     ) -> Served | Passed:
         """
         Answer a read.
 
         Args:
-            headers: The client's own.
-
             forward: Sends the request as it is.
 
             deliver: Given what a held client was waiting for before this returns it.
 
+            until: When its wait is over, if that began before.
+
         Raises:
             EdgeError: When no server answers, and nothing that is kept may.
         """
-        rule = self._rules.of(call)
+        rule, endpoint = plan.rule, plan.call.endpoint
         if not (rule.is_kept or rule.is_held):
             return Passed(await forward(), "")
-        token = self._credentials.token_of(call, headers)
-        try:
-            key, ask = parse_key(call, headers, self.identities.of(token))
-        except Unclear as unclear:
-            found: Served | Passed = Passed(await forward(), str(unclear))
+        found: Served | Passed
+        if plan.question is None:
+            found = Passed(await forward(), plan.reason)
         else:
             try:
-                found = await self._gateway.read(key, ask, rule, token, forward, deliver)
+                found = await self._gateway.read(
+                    plan.question, rule, plan.token, forward, deliver, until
+                )
             except EdgeError:
-                self._count(call.endpoint.name, "error")
+                self.counts.add(endpoint.name, "error")
                 raise
         if isinstance(found, Served):
-            self._count(call.endpoint.name, found.result)
+            self.counts.add(endpoint.name, found.result)
         elif rule.is_kept:
             found = replace(found, is_cacheable=True)
-            self._count(call.endpoint.name, "bypass")
+            self.counts.add(endpoint.name, "bypass")
         return found
 
     def follow(self, target: str, token: str, heard: Callable[[], None]) -> Following:
@@ -238,7 +256,7 @@ class Cache:
 
     def drain(self) -> None:
         """Have everyone who waits answered with the current value."""
-        self._holding.drain()
+        self.holding.drain()
 
     async def close(self) -> None:
         """End what goes on, and save what there is then."""
@@ -262,13 +280,6 @@ class Cache:
             return lambda: self.flush(tuple(self.lines), "acl")
         return None
 
-    def _count(self, endpoint: str, result: str) -> None:
-        counter = self._counters.get((endpoint, result))
-        if counter is None:
-            counter = metrics.CACHE_REQUESTS.labels(endpoint, result)
-            self._counters[endpoint, result] = counter
-        counter.inc()
-
     def _denied(self, line: Line) -> None:
         """Forget what was kept for a question that its token may not ask (any more)."""
         if line.entry is not None:
@@ -282,16 +293,5 @@ class Cache:
         self.flush(lines, "identity")
         for line in lines:
             line.release_all()
-
-
-def _store(settings: Settings, lines: Lines) -> Store:
-    def evicted(name: str, reason: str) -> None:
-        metrics.CACHE_EVICTIONS.labels(reason).inc()
-        lines.evicted(name)
-
-    return Store(
-        max_entries=settings.cache.max_entries,
-        max_bytes=settings.cache.max_bytes,
-        is_needed=lines.is_needed,
-        evicted=evicted,
-    )
+        for heard in self.disowned:
+            heard(identity)

@@ -15,14 +15,13 @@ from consul_edge.cache.flights import Flights
 from consul_edge.cache.holding import Deliver, Holding
 from consul_edge.cache.line import Line
 from consul_edge.cache.lines import Lines
+from consul_edge.cache.plan import Question
+from consul_edge.cache.reads import Reads
 from consul_edge.cache.served import Passed, Served, served
-from consul_edge.cache.watches import Watches
 from consul_edge.core.ask import Ask, Mode
-from consul_edge.core.endpoints import Treatment
 from consul_edge.core.entry import Entry
 from consul_edge.core.errors import EdgeError, LimitReached, NoServer, ServerFailed
 from consul_edge.core.failover import Verdict
-from consul_edge.core.key import Key
 from consul_edge.core.policy import (
     Bypass,
     Hold,
@@ -35,9 +34,6 @@ from consul_edge.core.policy import (
 )
 from consul_edge.upstream.answer import Answer
 from consul_edge.upstream.servers import Servers
-
-SECOND_READ: Final = 60.0
-"""Seconds within which a second read of a key earns it a watch."""
 
 LAST_WORD: Final = 1.0
 """Seconds for a last fetch when the edge shuts down."""
@@ -70,26 +66,26 @@ class Gateway:
         lines: Lines,
         fetcher: Fetcher,
         flights: Flights,
-        watches: Watches,
         holding: Holding,
+        reads: Reads,
     ) -> None:
         """Put the parts together."""
         self._servers = servers
         self._lines = lines
         self._fetcher = fetcher
         self._flights = flights
-        self._watches = watches
         self._holding = holding
+        self._reads = reads
         self._now = fetcher.now
 
     async def read(
         self,
-        key: Key,
-        ask: Ask,
+        question: Question,
         rule: Rule,
         token: str,
         forward: Forward,
         deliver: Deliver | None,
+        until: float | None,
     ) -> Served | Passed:
         """
         Answer a read that has a key.
@@ -99,15 +95,18 @@ class Gateway:
 
             deliver: Given what a held client was waiting for, before its task runs.
 
+            until: When its wait is over; None: it has just begun.
+
         Raises:
             EdgeError: When no server answers, and nothing that is kept may.
         """
+        key, ask = question.key, question.ask
         line = self._lines.find(key, token)
         now = self._now()
         kept = line.kept(now) if line is not None else None
         decision = decide(ask, rule, kept)
         if isinstance(decision, Serve) and line is not None and kept is not None:
-            self._read_again(line, now)
+            self._reads.note(line, now)
             return served(kept, decision.result)
         if isinstance(decision, Bypass) or self._fetcher.was_too_large(key):
             reason = decision.reason if isinstance(decision, Bypass) else "size"
@@ -119,7 +118,8 @@ class Gateway:
         line.guests += 1
         try:
             if ask.index:
-                return await self._block(line, ask, deliver)
+                until = self._holding.until(ask.wait) if until is None else until
+                return await self._block(line, ask, until, deliver)
             return await self._fetch(line, ask)
         except (TooLarge, Unkept) as error:
             reason = "size" if isinstance(error, TooLarge) else "unproven"
@@ -159,12 +159,11 @@ class Gateway:
             entry, is_joined = await self._flights.fetch(line)
         except OUTAGES as error:
             return self._answer_in_outage(line, ask, error)
-        self._read_again(line, self._now())
+        self._reads.note(line, self._now())
         return Served(entry, "collapsed" if is_joined else "miss")
 
-    async def _block(self, line: Line, ask: Ask, deliver: Deliver | None) -> Served:
+    async def _block(self, line: Line, ask: Ask, until: float, deliver: Deliver | None) -> Served:
         """Hold a blocking query until there is something else than its client has."""
-        until = self._holding.until(ask.wait)
         if self._was_told(line, ask.index) and not self._holding.is_over(until):
             soon = min(until, self._now() + SOON_AGAIN)
             news = await self._holding.park(line, ask.index, soon, deliver)
@@ -245,10 +244,3 @@ class Gateway:
             return None
         line.read_at = self._now()
         return Served(kept.entry, "stale", kept.age, is_live=False)
-
-    def _read_again(self, line: Line, now: float) -> None:
-        """Note a read; the second within a minute earns the line a watch."""
-        is_second = now - line.read_at <= SECOND_READ
-        line.read_at = now
-        if is_second and not line.is_watched and line.rule.treatment is Treatment.WATCH:
-            self._watches.want(line)

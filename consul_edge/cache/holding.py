@@ -25,6 +25,33 @@ Deliver = Callable[[Served], None]
 """Writes an answer to the client that waits for it."""
 
 
+class Held:
+    """A client that is served by a task, which waits for the news."""
+
+    __slots__ = ("_deliver", "index", "news")
+
+    def __init__(self, index: int, deliver: Deliver | None = None) -> None:
+        """
+        Begin to wait.
+
+        Args:
+            deliver: Called with the news before the task runs.
+        """
+        self.index = index
+        self.news: asyncio.Future[Served | None] = asyncio.get_running_loop().create_future()
+        self._deliver = deliver
+
+    def wake(self, news: Served | None) -> None:
+        """Deliver the news, and have the task go on."""
+        if self.news.done():
+            return
+        try:
+            if news is not None and self._deliver is not None:
+                self._deliver(news)
+        finally:
+            self.news.set_result(news)
+
+
 class Holding:
     """Parks clients until there is news for them."""
 
@@ -63,27 +90,30 @@ class Holding:
             if index < entry.index and not entry.covers(index):
                 # It came while this client's own fetch, an older one, was under way.
                 return served(kept, "held")
-        waiter = Waiter(index, self._loop.create_future(), deliver)
-        line.waiters[waiter] = None
-        self._watches.want(line)
-        timer = self._loop.call_at(until, _look_again, waiter)
-        metrics.BLOCKING_CLIENTS.inc()
+        waiter = Held(index, deliver)
+        self.hold(line, waiter)
+        timer = self._loop.call_at(until, waiter.wake, None)
         try:
             return await waiter.news
         finally:
-            metrics.BLOCKING_CLIENTS.dec()
             timer.cancel()
-            line.waiters.pop(waiter, None)
-            line.read_at = self._loop.time()
-            self._lines.tidy(line)
+            self.let_go(line, waiter)
+
+    def hold(self, line: Line, waiter: Waiter) -> None:
+        """Have *waiter* woken when there is news, and *line* watched until then."""
+        line.waiters[waiter] = None
+        self._watches.want(line)
+        metrics.BLOCKING_CLIENTS.inc()
+
+    def let_go(self, line: Line, waiter: Waiter) -> None:
+        """End what ``hold`` began, whether or not there was news."""
+        metrics.BLOCKING_CLIENTS.dec()
+        line.waiters.pop(waiter, None)
+        line.read_at = self._loop.time()
+        self._lines.tidy(line)
 
     def drain(self) -> None:
         """Have everybody answered with the current value, now and from now on."""
         self.is_draining = True
         for line in self._lines:
             line.release_all()
-
-
-def _look_again(waiter: Waiter) -> None:
-    if not waiter.news.done():
-        waiter.news.set_result(None)

@@ -7,7 +7,6 @@ Rule 2: a client is woken for what it does not have, and for nothing else.
 Rule 3: nothing here awaits anything.
 """
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
@@ -18,7 +17,8 @@ from consul_edge.cache.served import Served
 from consul_edge.cache.store import MemoryStore
 from consul_edge.core.entry import Entry
 from consul_edge.core.key import ANONYMOUS, Key
-from consul_edge.core.policy import Kept, Rule, wakes_by_index
+from consul_edge.core.policy import Kept, Rule
+from consul_edge.core.watching import wakes_by_index
 
 if TYPE_CHECKING:
     from consul_edge.cache.flights import Flight
@@ -41,18 +41,14 @@ class Proving(Protocol):
         """Whether it would have told a change by *now*."""
 
 
-@dataclass(eq=False, slots=True)
-class Waiter:
+class Waiter(Protocol):
     """A client whose blocking query is parked."""
 
     index: int
     """What it knows."""
 
-    news: "asyncio.Future[Served | None]"
-    """What it was waiting for; None: look again."""
-
-    deliver: Callable[[Served], None] | None = None
-    """Called with it before the future is done."""
+    def wake(self, news: Served | None) -> None:
+        """Give it what it was waiting for; None: it is to look again.  It waits no more."""
 
 
 @dataclass(eq=False, slots=True)
@@ -250,11 +246,8 @@ class Line:
 
     def _release(self, waiter: Waiter, news: Served | None) -> None:
         del self.waiters[waiter]
-        if not waiter.news.done():
-            if news is not None and waiter.deliver is not None:
-                try:
-                    waiter.deliver(news)
-                except Exception:
-                    # A defect with one client must not take the news from the others.
-                    log.exception("delivery failed")
-            waiter.news.set_result(news)
+        try:
+            waiter.wake(news)
+        except Exception:
+            # A defect with one client must not take the news from the others.
+            log.exception("delivery failed")

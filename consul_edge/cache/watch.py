@@ -27,7 +27,7 @@ from consul_edge.core.backoff import backoff
 from consul_edge.core.entry import Entry
 from consul_edge.core.errors import EdgeError, ServerFailed
 from consul_edge.core.pace import Pace
-from consul_edge.core.policy import is_doubtful, is_table_wide
+from consul_edge.core.watching import is_doubtful, is_table_wide
 from consul_edge.upstream.answer import Answer
 from consul_edge.upstream.rotation import Rotation
 from consul_edge.upstream.rounds import Round

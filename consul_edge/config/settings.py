@@ -270,6 +270,9 @@ class Settings(Section, frozen=True, kw_only=True):
     """Host names accepted beside loopback names, IP literals, the listeners' and the machine's
     own names; any other is answered 421, against DNS rebinding."""
 
+    fastlane: Switch = True
+    """Whether requests whose exact bytes were answered before are not parsed again."""
+
     ui_proxy: Switch = False
     """Whether Consul's own page under /ui/ is passed on, too."""
 

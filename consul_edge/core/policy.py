@@ -12,6 +12,7 @@ See Also:
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
+from math import inf
 from typing import Final
 
 from consul_edge.core.ask import Ask, Mode
@@ -140,6 +141,26 @@ def _is_fresh(ask: Ask, rule: Rule, kept: Kept) -> bool:
     return kept.is_live or 0 < rule.ttl >= kept.age
 
 
+def good_for(ask: Ask, rule: Rule, kept: Kept) -> float:
+    """
+    Tell for how many seconds an answer that ``decide`` says to serve stays one to serve, while
+    the entry becomes nothing but older.
+
+    >>> from consul_edge.core.endpoints import find
+    >>> from consul_edge.core.entry import make_entry
+    >>> rule = Rule(find("/v1/catalog/nodes"), Treatment.WATCH, 1.0, False, 60.0, True)
+    >>> entry = make_entry(200, "OK", (), b"[]", server="a:8500")
+    >>> kept = Kept(entry, is_live=False, is_watched=False, age=0.25, is_superseded=False)
+    >>> good_for(Ask(), rule, kept), good_for(Ask(max_age=0.5), rule, kept)
+    (0.75, 0.25)
+    """
+    if ask.max_age is not None:
+        return ask.max_age - kept.age
+    if ask.mode is Mode.CACHED and kept.is_watched:
+        return rule.stale_if_error - kept.age
+    return inf if kept.is_live else rule.ttl - kept.age
+
+
 def _decide_blocking(ask: Ask, rule: Rule, kept: Kept | None) -> Decision:
     if kept is None or kept.is_superseded:
         return _FETCH
@@ -250,42 +271,6 @@ def _is_storable(rule: Rule, entry: Entry) -> bool:
 
 _SAY_ABSENT: Final = frozenset({"kv", "config"})
 """Endpoints of whose 404 Consul tells the index: it can be waited for that to change."""
-
-
-def wakes_by_index(endpoint: Endpoint, entry: Entry) -> bool:
-    """
-    Tell whether a moved index is news to those who wait, though the body is the same.
-
-    In KV it means that someone wrote what is asked for; elsewhere an index stands for a whole
-    table, and moves for things that this answer does not show.
-    """
-    return endpoint.name == "kv" and entry.status == 200
-
-
-def is_doubtful(endpoint: Endpoint, entry: Entry, before: Entry | None) -> bool:
-    """
-    Tell whether what a blocking query brought must be asked for again, without waiting.
-
-    Of a config entry that was deleted meanwhile Consul 1.8 repeats the last state, at the new
-    index: believed, it would be kept for as long as the next round waits.
-    """
-    if endpoint.name != "config" or before is None:
-        return False
-    return entry.index > before.index and entry.digest == before.digest
-
-
-def is_table_wide(endpoint: Endpoint) -> bool:
-    """Tell whether its index moves with every change of a whole table (CONSUL.md A.1.1)."""
-    return endpoint.name in _TABLE_WIDE or endpoint.treatment is Treatment.TTL
-
-
-_TABLE_WIDE: Final = frozenset(
-    {
-        *("catalog_nodes", "catalog_services", "catalog_node", "catalog_node_services"),
-        *("health_state", "health_node", "config", "internal_ui", "exported_services"),
-        *("connect_intentions", "connect_intention", "connect_intentions_match"),
-    }
-)
 
 
 def cache_status(parts: Sequence[str]) -> str:

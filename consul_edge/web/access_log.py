@@ -14,13 +14,40 @@ class AccessLog(AbstractAccessLogger):
 
     def log(self, request: web.BaseRequest, response: web.StreamResponse, time: float) -> None:
         """Write one line; query values are blanked, for any of them may be a token."""
-        log.info(
-            "request",
+        record(
             method=request.method,
-            target=redacted(request.raw_path)[:2000],
+            target=loggable(request.raw_path),
             status=response.status,
-            bytes=response.body_length,
-            seconds=round(time, 6),
+            size_bytes=response.body_length,
+            seconds=time,
             client=request.remote,
             server=response.headers.get("X-Consul-Edge-Server"),
         )
+
+
+def record(
+    *,
+    method: str,
+    target: str,
+    status: int,
+    size_bytes: int,
+    seconds: float,
+    client: str | None,
+    server: str | None,
+) -> None:
+    """Write one line; *target* as ``loggable`` makes it."""
+    log.info(
+        "request",
+        method=method,
+        target=target,
+        status=status,
+        bytes=size_bytes,
+        seconds=round(seconds, 6),
+        client=client,
+        server=server,
+    )
+
+
+def loggable(target: str) -> str:
+    """Render a request target without anything secret, and not longer than a line should be."""
+    return redacted(target)[:2000]

@@ -19,7 +19,8 @@ from aiohttp import hdrs, web
 from consul_edge.enrich.archive import Archive, Order
 from consul_edge.enrich.standing import Standing, State
 from consul_edge.upstream.answer import WHOLE_BYTES
-from consul_edge.web.hits import SMALL_BYTES, accepts_gzip
+from consul_edge.web.hits import accepts_gzip
+from consul_edge.web.rendering import SMALL_BYTES
 from consul_edge.web.streaming import write_whole
 
 VARY: Final = "X-Consul-Token, Authorization, Accept-Encoding"

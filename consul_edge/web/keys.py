@@ -11,6 +11,8 @@ from consul_edge.upstream.upstream import Upstream
 from consul_edge.web.access import Access
 from consul_edge.web.generation import Generation
 from consul_edge.web.hosts import Hosts
+from consul_edge.web.parked import Parked
+from consul_edge.web.rendering import Rendering
 from consul_edge.web.under_way import UnderWay
 
 GENERATION = web.AppKey("generation", Generation)
@@ -23,6 +25,8 @@ ARCHIVE = web.AppKey("archive", Archive)
 HOSTS = web.AppKey("hosts", Hosts)
 ACCESS = web.AppKey("access", Access)
 UNDER_WAY = web.AppKey("under_way", UnderWay)
+PARKED = web.AppKey("parked", Parked)
+RENDERING = web.AppKey("rendering", Rendering)
 INSTANCE = web.AppKey("instance", str)
 
 UNTYPED = web.ResponseKey("untyped", bool)

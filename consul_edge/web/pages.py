@@ -30,7 +30,7 @@ from consul_edge.enrich.view import View
 from consul_edge.web.admin_gate import GATE
 from consul_edge.web.api_answer import CACHE_CONTROL, VARY, provenance
 from consul_edge.web.assets import ASSETS
-from consul_edge.web.hits import LEVEL, accepts_gzip
+from consul_edge.web.hits import accepts_gzip
 from consul_edge.web.keys import GENERATION, UPSTREAM, VIEWS
 from consul_edge.web.page_address import MOST_ROWS, ROWS, Address, read_address
 from consul_edge.web.page_columns import LAYOUTS, NODES_LAYOUT, SERVICES_LAYOUT, Layout
@@ -44,6 +44,7 @@ from consul_edge.web.page_summary import (
     servers_of,
     strip_of,
 )
+from consul_edge.web.rendering import LEVEL
 from consul_edge.web.words import Speech, negotiated
 
 PATIENCE: Final = 3.0

@@ -33,16 +33,24 @@ class Parked:
         Raises:
             LimitReached: When it has too many already.
         """
-        if not client:
+        self.enter(client)
+        try:
             yield
+        finally:
+            self.leave(client)
+
+    def enter(self, client: str | None) -> None:
+        """Count one more, as ``one_of`` does; ``leave`` ends it."""
+        if not client:
             return
         if self._count[client] >= self._most:
             text = f"{LIMIT} ({self._most}) blocking queries of {client} are waiting already"
             raise LimitReached(503, LIMIT, text)
         self._count[client] += 1
-        try:
-            yield
-        finally:
+
+    def leave(self, client: str | None) -> None:
+        """Count one less."""
+        if client:
             self._count[client] -= 1
             if not self._count[client]:
                 del self._count[client]

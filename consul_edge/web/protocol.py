@@ -5,7 +5,7 @@ parsed.
 
 import asyncio
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
 from aiohttp import web
@@ -17,7 +17,11 @@ from aiohttp.http_exceptions import (
 )
 
 from consul_edge import metrics
+from consul_edge.cache.plan import Plan
 from consul_edge.web import api_errors
+
+if TYPE_CHECKING:
+    from consul_edge.web.fastlane.connection import Connection
 
 log = structlog.get_logger()
 
@@ -32,6 +36,43 @@ class EdgeProtocol(web.RequestHandler):
     """Parses requests; a broken one gets a clear 4xx, and its connection is closed."""
 
     _head_timer: asyncio.TimerHandle | None = None
+
+    lane: "Connection | None" = None
+    """The fast lane in front, while it is open."""
+
+    answered = 0
+    """Requests whose answer was written to its end."""
+
+    until: float | None = None
+    """When the wait of the request to come is over, if it began in the lane."""
+
+    def take_up(self, request: web.BaseRequest, plan: Plan) -> float | None:
+        """
+        Let the lane know what a request means.
+
+        Returns:
+            When its wait is over; None: it begins now.
+        """
+        if self.lane is not None:
+            self.lane.learn(request, plan)
+        return self.until
+
+    async def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        """Write what is left of an answer, and note that it is out."""
+        response, is_lost = await super().finish_response(request, resp, start_time)
+        self.until = None
+        if response.keep_alive and not is_lost:
+            self.answered += 1
+        return response, is_lost
+
+    def close(self) -> None:
+        """Close when the request under way is answered; a client parked in the lane waits on."""
+        if self.lane is not None and self.lane.is_parked:
+            self.lane.leave()
+        else:
+            super().close()
 
     def data_received(self, data: bytes) -> None:
         """Parse what came; a head that was begun must be complete within ``HEAD_SECONDS``."""
@@ -60,6 +101,13 @@ class EdgeProtocol(web.RequestHandler):
         """Forget the connection."""
         self._stop_head_timer()
         super().connection_lost(exc)
+
+    def _process_keepalive(self) -> None:
+        """Close a client that says nothing; aiohttp does not know of what the lane answers."""
+        if self.lane is not None and not self._force_close:
+            heard_at = self.lane.heard_at + self._keepalive_timeout
+            self._next_keepalive_close_time = max(self._next_keepalive_close_time, heard_at)
+        super()._process_keepalive()
 
     def _stop_head_timer(self) -> None:
         if self._head_timer is not None:

@@ -6,6 +6,7 @@ from aiohttp import hdrs, web
 from multidict import CIMultiDict
 
 from consul_edge.cache.cache import Cache
+from consul_edge.cache.plan import Plan
 from consul_edge.cache.served import Served
 from consul_edge.core.endpoints import OTHER, UI, decode_path
 from consul_edge.core.errors import BadRequest, Refused, ServerFailed
@@ -20,6 +21,8 @@ from consul_edge.web.body import take_body
 from consul_edge.web.hits import Delivery, Hits
 from consul_edge.web.keys import UNDER_WAY, UNTYPED
 from consul_edge.web.parked import Parked
+from consul_edge.web.protocol import EdgeProtocol
+from consul_edge.web.rendering import Rendering
 from consul_edge.web.streaming import abort, write_part
 
 CALL = web.RequestKey("call", Call)
@@ -34,6 +37,7 @@ class Proxy:
         upstream: Upstream,
         cache: Cache,
         parked: Parked,
+        rendering: Rendering,
         *,
         instance: str,
         ui: bool,
@@ -54,7 +58,7 @@ class Proxy:
         """
         self._upstream = upstream
         self._cache = cache
-        self._hits = Hits()
+        self._hits = Hits(rendering)
         self._credentials = upstream.credentials
         self._via = via(instance)
         self._ui = ui
@@ -95,14 +99,16 @@ class Proxy:
         async def forward() -> Answer:
             return await self._upstream.read(self._question(request, call, headers, None))
 
+        plan = self._cache.plan(call, headers)
+        until = _take_up(request, plan)
         delivery = None
         if call.poll is None:
-            found = await self._cache.read(call, headers, forward)
+            found = await self._cache.read(plan, forward)
         else:
             delivery = Delivery(self._hits, request)
             under_way = request.app[UNDER_WAY]
             with self._parked.one_of(request.remote), under_way.aside(request.remote):
-                found = await self._cache.read(call, headers, forward, delivery)
+                found = await self._cache.read(plan, forward, delivery, until)
         if isinstance(found, Served):
             if delivery is not None and delivery.response is not None:
                 return delivery.response
@@ -202,3 +208,9 @@ class Proxy:
             self._endless.discard(answer)
             answer.close()
         return response
+
+
+def _take_up(request: web.Request, plan: Plan) -> float | None:
+    """Tell the connection's fast path what a read means; give when its wait is over, if known."""
+    protocol = request.protocol
+    return protocol.take_up(request, plan) if isinstance(protocol, EdgeProtocol) else None

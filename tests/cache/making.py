@@ -15,8 +15,8 @@ from typing import Any, Final, TypeVar
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from consul_edge.cache.cache import Cache
-from consul_edge.cache.holding import Deliver
-from consul_edge.cache.line import Line, Waiter
+from consul_edge.cache.holding import Deliver, Held
+from consul_edge.cache.line import Line
 from consul_edge.cache.lines import Lines
 from consul_edge.cache.served import Passed, Served
 from consul_edge.cache.store import MemoryStore
@@ -333,7 +333,7 @@ class Edge:
             self.forwarded += 1
             return await self.upstream.read(Question(call, told, None))
 
-        return await self.cache.read(call, told, forward, deliver)
+        return await self.cache.read(self.cache.plan(call, told), forward, deliver)
 
     async def kept(self, target: str, *, token: str = "") -> Served:
         """Read what must be answered by an entry."""
@@ -443,9 +443,9 @@ def an_entry(body: bytes = b"[1]", index: int = 5, status: int = 200) -> Entry:
 
 def waiter_at(line: Line, index: int) -> "asyncio.Future[Served | None]":
     """Park a client that knows *index*; give what it waits for."""
-    news: asyncio.Future[Served | None] = asyncio.get_running_loop().create_future()
-    line.waiters[Waiter(index, news)] = None
-    return news
+    waiter = Held(index)
+    line.waiters[waiter] = None
+    return waiter.news
 
 
 def play(

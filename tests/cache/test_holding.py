@@ -17,7 +17,7 @@ from tests.virtual import elapse
 
 def holding_of(edge: Edge) -> Holding:
     """Reach the part that is tested here."""
-    return edge.cache._holding
+    return edge.cache.holding
 
 
 @pytest.mark.parametrize(

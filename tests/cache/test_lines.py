@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from consul_edge.cache.holding import Held
 from consul_edge.cache.line import Line
 from consul_edge.cache.lines import Lines
 from consul_edge.core.effects import (
@@ -282,12 +283,11 @@ async def test_all_are_released_they_are_to_look_again() -> None:
 async def test_news_is_delivered_before_it_is_waited_for() -> None:
     """The client is written to in the moment of the news, with what it then is told it got."""
     line = a_line()
-    news = waiter_at(line, 1)
     delivered: list[object] = []
-    (waiter,) = line.waiters
-    waiter.deliver = lambda served: delivered.append((served, news.done()))
+    waiter = Held(1, lambda served: delivered.append((served, waiter.news.done())))
+    line.waiters[waiter] = None
     line.publish(an_entry(), proved_at=0.0)
-    assert delivered == [(news.result(), False)]
+    assert delivered == [(waiter.news.result(), False)]
 
 
 def test_line_is_dropped_what_was_asked_before_is_of_another_generation() -> None:

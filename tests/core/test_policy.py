@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consul_edge.core.ask import Ask, Mode
-from consul_edge.core.endpoints import ENDPOINTS, Treatment, find
+from consul_edge.core.endpoints import Treatment, find
 from consul_edge.core.entry import Entry, make_entry
 from consul_edge.core.headers import Pairs
 from consul_edge.core.policy import (
@@ -28,10 +28,7 @@ from consul_edge.core.policy import (
     cache_status,
     conclude,
     decide,
-    is_doubtful,
-    is_table_wide,
     stand_in,
-    wakes_by_index,
 )
 
 
@@ -456,63 +453,6 @@ def test_error_is_never_kept(status: int, index: int, body: bytes, rule: Rule) -
     is_absence = status == 404 and rule.endpoint.name in ("kv", "config")
     if status != 200 and not is_absence:
         assert not isinstance(conclusion, Store | Confirm)
-
-
-CONFIG = "/v1/config/service-defaults/web"
-
-
-@pytest.mark.parametrize(
-    ("path", "entry", "before", "expected"),
-    [
-        (CONFIG, an_entry(b"[1]", 10), KNOWN, True),
-        (CONFIG, an_entry(b"[1]", 9), KNOWN, False),
-        (CONFIG, an_entry(b"[2]", 10), KNOWN, False),
-        (CONFIG, an_entry(b"[1]", 10, 404), KNOWN, False),
-        (CONFIG, an_entry(b"[1]", 10), None, False),
-        (KV, an_entry(b"[1]", 10), KNOWN, False),
-    ],
-    ids=["repeated", "same-index", "changed", "deleted", "first", "elsewhere"],
-)
-def test_config_entry_that_a_query_repeats_is_doubted(
-    path: str, entry: Entry, before: Entry | None, *, expected: bool
-) -> None:
-    """Consul 1.8 answers so when the entry was deleted."""
-    assert is_doubtful(find(path), entry, before) is expected
-
-
-@pytest.mark.parametrize(
-    ("path", "status", "expected"),
-    [(KV, 200, True), (KV, 404, False), ("/v1/health/service/web", 200, False)],
-)
-def test_moved_index_alone_is_news_only_for_a_kv_entry(
-    path: str, status: int, expected: bool
-) -> None:
-    """A key's index moves when it was written; that of an absent one stands for the table."""
-    assert wakes_by_index(find(path), an_entry(status=status)) is expected
-
-
-@pytest.mark.parametrize(
-    ("path", "expected"),
-    [
-        ("/v1/catalog/services", True),
-        ("/v1/catalog/nodes", True),
-        ("/v1/health/state/any", True),
-        (NODES, True),
-        ("/v1/health/service/web", False),
-        ("/v1/catalog/service/web", False),
-        (KV, False),
-    ],
-)
-def test_index_of_a_whole_table_is_known_as_such(path: str, expected: bool) -> None:
-    """Those move with every change of anything, so their watches must not follow each move."""
-    assert is_table_wide(find(path)) is expected
-
-
-def test_table_wide_names_are_rows() -> None:
-    """A row that was renamed does not drop out unseen."""
-    from consul_edge.core import policy
-
-    assert {row.name for row in ENDPOINTS} >= policy._TABLE_WIDE
 
 
 def test_cache_status_is_one_list_member() -> None:

@@ -15,8 +15,10 @@ from multidict import CIMultiDict
 
 from consul_edge.cache.served import Served
 from consul_edge.core.entry import Entry, make_entry, moment_headers
-from consul_edge.web import hits as module
-from consul_edge.web.hits import RENDERED, Delivery, Hits, Ready, accepts_gzip
+from consul_edge.web import hits as hits_module
+from consul_edge.web import rendering
+from consul_edge.web.hits import Delivery, Hits, Ready, accepts_gzip
+from consul_edge.web.rendering import RENDERED, Rendering
 
 SMALL = b"[1]"
 MEDIUM = b"[" + b"1," * 2000 + b"1]"
@@ -58,7 +60,7 @@ async def answered(
 ) -> tuple[str, dict[str, str], bytes]:
     """Answer one client at once."""
     request = a_request(headers)
-    assert isinstance(await (hits or Hits()).respond(request, served), Ready)
+    assert isinstance(await (hits or Hits(Rendering())).respond(request, served), Ready)
     return written(request)
 
 
@@ -131,7 +133,7 @@ async def test_answer_says_where_it_comes_from_and_how_old_it_is(
 async def test_client_cannot_be_written_to_at_once_it_gets_the_same_by_aiohttp() -> None:
     """One that reads slowly, speaks HTTP/1.0, wants the end or gets much: the way that waits."""
     served = Served(an_entry(MEDIUM), "live")
-    hits = Hits()
+    hits = Hits(Rendering())
     _, expected, body = await answered(served, hits=hits)
     del expected["Date"], expected["Content-Length"]
     old = make_mocked_request("GET", "/", version=HttpVersion10)
@@ -146,7 +148,7 @@ async def test_client_cannot_be_written_to_at_once_it_gets_the_same_by_aiohttp()
 async def test_body_is_large_it_is_not_written_at_once() -> None:
     """It may be more than the client takes in."""
     request = a_request()
-    response = await Hits().respond(request, Served(an_entry(LARGE), "live"))
+    response = await Hits(Rendering()).respond(request, Served(an_entry(LARGE), "live"))
     assert type(response) is web.Response
     assert response.body == LARGE
     request.transport.write.assert_not_called()  # type: ignore[union-attr] # a mock
@@ -155,7 +157,7 @@ async def test_body_is_large_it_is_not_written_at_once() -> None:
 @pytest.mark.parametrize("body", [MEDIUM, LARGE], ids=["medium", "large"])
 async def test_clients_with_and_without_gzip_share_one_entry(body: bytes) -> None:
     """Each gets what it accepts, with the length that it has, and the meaning is one."""
-    hits, served = Hits(), Served(an_entry(body), "live")
+    hits, served = Hits(Rendering()), Served(an_entry(body), "live")
     got = []
     for request in (a_request(), a_request(GZIP)):
         response = await hits.respond(request, served)
@@ -178,7 +180,7 @@ async def test_accepted_codings_come_in_several_headers_all_count() -> None:
     plain, zipped = Served(an_entry(MEDIUM), "live"), []
     for last in ("gzip", "gzip;q=0"):
         request = a_request(CIMultiDict([("Accept-Encoding", "br"), ("Accept-Encoding", last)]))
-        await Hits().respond(request, plain)
+        await Hits(Rendering()).respond(request, plain)
         zipped.append("Content-Encoding" in written(request)[1])
     assert zipped == [True, False]
 
@@ -200,8 +202,9 @@ async def test_many_accept_gzip_the_entry_is_compressed_once(
         compressions.append(raw)
         return gzip.compress(raw)
 
-    monkeypatch.setattr(module, "_compress", compress)
-    hits, served = Hits(), Served(an_entry(body), "live")
+    for module in (hits_module, rendering):
+        monkeypatch.setattr(module, "compress", compress)
+    hits, served = Hits(Rendering()), Served(an_entry(body), "live")
     await asyncio.gather(*(hits.respond(a_request(GZIP), served) for _ in range(50)))
     await hits.respond(a_request(GZIP), replace(served, age=3.0))
     assert len(compressions) == 1
@@ -209,7 +212,7 @@ async def test_many_accept_gzip_the_entry_is_compressed_once(
 
 async def test_client_leaves_while_its_answer_is_compressed_the_others_get_it() -> None:
     """The compression is nobody's own."""
-    hits, served = Hits(), Served(an_entry(LARGE), "live")
+    hits, served = Hits(Rendering()), Served(an_entry(LARGE), "live")
     first, second = (asyncio.create_task(hits.respond(a_request(GZIP), served)) for _ in range(2))
     await asyncio.sleep(0)
     first.cancel()
@@ -224,9 +227,9 @@ async def test_same_is_written_to_many_it_is_rendered_once(
 ) -> None:
     """Of a thousand clients with the same news each costs one write."""
     made = Mock(wraps=moment_headers)
-    monkeypatch.setattr(module, "moment_headers", made)
-    monkeypatch.setattr("consul_edge.web.hits.time.time", lambda: 1_800_000_000.5)
-    hits, served = Hits(), Served(an_entry(), "held")
+    monkeypatch.setattr(rendering, "moment_headers", made)
+    monkeypatch.setattr("consul_edge.web.rendering.time.time", lambda: 1_800_000_000.5)
+    hits, served = Hits(Rendering()), Served(an_entry(), "held")
     requests = [a_request() for _ in range(20)]
     for request in requests:
         await hits.respond(request, served)
@@ -237,15 +240,15 @@ async def test_same_is_written_to_many_it_is_rendered_once(
 async def test_second_passes_the_date_is_a_new_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is remembered that was true a second ago."""
     times = iter([1_800_000_000.9, 1_800_000_001.0])
-    monkeypatch.setattr("consul_edge.web.hits.time.time", lambda: next(times))
-    hits, served = Hits(), Served(an_entry(), "held")
+    monkeypatch.setattr("consul_edge.web.rendering.time.time", lambda: next(times))
+    hits, served = Hits(Rendering()), Served(an_entry(), "held")
     dates = [(await answered(served, hits=hits))[1]["Date"] for _ in range(2)]
     assert dates == ["Fri, 15 Jan 2027 08:00:00 GMT", "Fri, 15 Jan 2027 08:00:01 GMT"]
 
 
 async def test_ages_differ_each_client_is_told_its_own() -> None:
     """Also within one second: the contact is in milliseconds."""
-    hits, served = Hits(), Served(an_entry(), "ttl", 0.1, is_live=False)
+    hits, served = Hits(Rendering()), Served(an_entry(), "ttl", 0.1, is_live=False)
     told = [
         (await answered(replace(served, age=age), hits=hits))[1]["X-Consul-Lastcontact"]
         for age in (0.1, 0.2, 0.2)
@@ -257,32 +260,32 @@ async def test_much_is_rendered_within_a_second_what_is_remembered_is_bounded(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Promise 8: neither many entries nor many ages of one fill the memory."""
-    monkeypatch.setattr("consul_edge.web.hits.time.time", lambda: 1_800_000_000.5)
-    hits, request = Hits(), a_request()
+    monkeypatch.setattr("consul_edge.web.rendering.time.time", lambda: 1_800_000_000.5)
+    hits, request = Hits(Rendering()), a_request()
     entries = [an_entry() for _ in range(3 * RENDERED)]
     for entry in entries:
         hits.write(request, Served(entry, "live"), zipped=False)
     for step in range(500):
         served = Served(entries[-1], "ttl", step / 1000, is_live=False)
         hits.write(request, served, zipped=False)
-    assert len(hits._rendered) <= RENDERED
-    assert len(hits._rendered[entries[-1]]) <= 2
+    assert len(hits._rendering._rendered) <= RENDERED
+    assert len(hits._rendering._rendered[entries[-1]]) <= 2
 
 
 async def test_entry_is_gone_its_compressed_form_goes_with_it() -> None:
     """What was evicted leaves nothing behind."""
-    hits, served = Hits(), Served(an_entry(LARGE), "live")
+    hits, served = Hits(Rendering()), Served(an_entry(LARGE), "live")
     await hits.respond(a_request(GZIP), served)
     gone = weakref.ref(served.entry)
     del served
     gc.collect()
     assert gone() is None
-    assert (len(hits._compressed), len(hits._compressing)) == (0, 0)
+    assert (len(hits._rendering._compressed), len(hits._compressing)) == (0, 0)
 
 
 async def test_news_are_delivered_they_are_written_before_the_clients_task_runs() -> None:
     """What the task then returns is done already."""
-    hits, request = Hits(), a_request()
+    hits, request = Hits(Rendering()), a_request()
     delivery = Delivery(hits, request)
     delivery(Served(an_entry(), "held"))
     assert isinstance(delivery.response, Ready)
@@ -292,7 +295,7 @@ async def test_news_are_delivered_they_are_written_before_the_clients_task_runs(
 async def test_news_cannot_be_delivered_at_once_the_task_has_to() -> None:
     """A client that does not keep up is left to who can wait for it."""
     request = a_request(buffered=1)
-    delivery = Delivery(Hits(), request)
+    delivery = Delivery(Hits(Rendering()), request)
     delivery(Served(an_entry(), "held"))
     assert delivery.response is None
     request.transport.write.assert_not_called()  # type: ignore[union-attr] # a mock

@@ -14,6 +14,7 @@ from consul_edge.cache.served import Served
 from consul_edge.core.entry import make_entry
 from consul_edge.upstream.answer import WHOLE_BYTES
 from consul_edge.web.hits import Hits
+from consul_edge.web.rendering import Rendering
 from consul_edge.web.streaming import PART_BYTES, STALL
 from tests.waiting import eventually
 from tests.warp import skip, warped
@@ -32,7 +33,7 @@ class Place:
     def __init__(self) -> None:
         """Keep it."""
         self.requests: list[web.Request] = []
-        self._hits = Hits()
+        self._hits = Hits(Rendering())
         self._served = Served(make_entry(200, "OK", (), BODY, server="a:8500"), "live")
 
     async def handle(self, request: web.Request) -> web.StreamResponse:

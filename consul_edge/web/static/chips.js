@@ -2,13 +2,13 @@
  * Filters: a menu of values with counts for each facet, and a chip for each value that is chosen.
  *
  * Rule 1: a menu is filled when it is opened, and kept current while it is open; closed ones cost
- * nothing.
+ * nothing.  When rows change, its values keep their elements and their places.
  * Rule 2: a value is a link to the address that it leads to: it can be opened in another tab.
  * Rule 3: a long list shows its first values, and finds the others by a part of their names.
  */
 
 import { countsOf, labelOf } from "./counts.js";
-import { make } from "./dom.js";
+import { make, say } from "./dom.js";
 import { columnName, number, page, t, valueName } from "./words.js";
 import { writeState } from "./state.js";
 
@@ -29,6 +29,10 @@ export function createFilters({ menus, chips, address, source }) {
     update(state) {
       for (const menu of found) menu.update(state);
       showChips(chips, address, state, source().table);
+    },
+    /** Count again in what is open: rows are others, the filters are not. */
+    recount() {
+      for (const menu of found) menu.recount();
     },
   };
 }
@@ -72,6 +76,23 @@ function createMenu(element, address, source) {
     if (focused !== undefined) list.querySelector(`[data-value="${CSS.escape(focused)}"]`)?.focus();
   }
 
+  /** Keep what is listed where it is: somebody may be about to press it. */
+  function recount() {
+    const { table, terms } = source();
+    if (!table || !element.open) return;
+    const values = countsOf(table, terms, [name], page.choices).get(name);
+    const counts = new Map(values.map(({ value, count }) => [value, count]));
+    for (const link of list.querySelectorAll("a[data-value]")) {
+      say(link.querySelector("em"), number(counts.get(link.dataset.value) ?? 0));
+      counts.delete(link.dataset.value);
+    }
+    // Where not all are listed, nobody misses a new one.
+    if (part || list.querySelector(".hint")) return;
+    const chosen = address.current.filters.get(name) ?? [];
+    const fresh = values.filter(({ value }) => counts.has(value));
+    list.append(...fresh.map((one) => item(name, one, chosen, address)));
+  }
+
   element.addEventListener("toggle", () => {
     if (!element.open) return;
     part = find.value = "";
@@ -82,6 +103,7 @@ function createMenu(element, address, source) {
       element.classList.toggle("on", state.filters.has(name));
       fill();
     },
+    recount,
   };
 }
 

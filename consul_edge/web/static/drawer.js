@@ -3,7 +3,9 @@
  *
  * Rule 1: what the table has is shown at once; checks and the rule are asked for, in the name of
  * whoever looks, and shown when they come, if the same row is still open.
- * Rule 2: only http and https become links; all else is text.
+ * Rule 2: a row that is another is shown as it is now, and whoever reads keeps the place; of one
+ * that is gone the last that was known stays, and it is said that it is gone.
+ * Rule 3: only http and https become links; all else is text.
  */
 
 import { ask } from "./ask.js";
@@ -12,6 +14,7 @@ import { make, textOrLink } from "./dom.js";
 import { follow } from "./chips.js";
 import { copy } from "./copying.js";
 import { headers } from "./credentials.js";
+import { focusedIn, goOn } from "./drawer_keeping.js";
 import { spellValues, writeState } from "./state.js";
 import { columnName, known, page, t } from "./words.js";
 
@@ -24,10 +27,11 @@ const ABOVE = { services: ["service", "id"], nodes: ["name", "addr"] };
 export function createDrawer({ main, address }) {
   let element = document.getElementById("drawer");
   let shown = null;
+  let shownKey = null;
 
   function close() {
     element?.remove();
-    element = shown = null;
+    element = shown = shownKey = null;
     document.body.classList.remove("with-drawer");
   }
 
@@ -37,13 +41,21 @@ export function createDrawer({ main, address }) {
     const text = JSON.stringify([key, wire]);
     if (shown === text) return;
     shown = text;
-    const scrolled = element?.scrollTop ?? 0;
+    const isSame = shownKey === JSON.stringify(key);
+    if (!wire && isSame) return mourn(element);
     const made = wire ? details(table, row, wire, address) : missing(address);
+    shownKey = wire ? JSON.stringify(key) : null;
+    replace(made, isSame);
+    document.body.classList.add("with-drawer");
+  }
+
+  function replace(made, isSame) {
+    const before = element && { element, scrolled: element.scrollTop };
+    const focused = element ? focusedIn(element) : -1;
     if (element) element.replaceWith(made);
     else main.append(made);
     element = made;
-    element.scrollTop = scrolled;
-    document.body.classList.add("with-drawer");
+    if (isSame && before) goOn(made, before, focused);
   }
 
   return {
@@ -53,7 +65,7 @@ export function createDrawer({ main, address }) {
     },
     /** Ask anew for what is shown, since somebody else looks. */
     renew() {
-      shown = null;
+      shown = shownKey = null;
     },
     get isOpen() {
       return element !== null;
@@ -78,6 +90,14 @@ function closing(address) {
     },
     "×",
   );
+}
+
+/** Say of a row that was shown that it is gone. */
+function mourn(element) {
+  if (element.classList.contains("gone")) return;
+  element.classList.add("gone");
+  const said = make("p", { class: "notice poor", role: "status" }, t("row_gone"));
+  element.querySelector("header").after(said);
 }
 
 function missing(address) {
@@ -254,10 +274,14 @@ function overruled(misses, leftOut) {
 
 /** Make a part of the drawer that is filled when its answer comes. */
 function arriving(title, meanwhile, failed, getting) {
-  const place = make("div", {}, make("p", {}, meanwhile));
+  const place = make("div", { "data-asked": failed }, make("p", {}, meanwhile));
+  const arrive = (...elements) => {
+    place.dataset.arrived = "";
+    place.replaceChildren(...elements);
+  };
   getting().then(
-    (elements) => place.replaceChildren(...elements),
-    (error) => place.replaceChildren(make("p", {}, t(failed, { reason: error.message }))),
+    (elements) => arrive(...elements),
+    (error) => arrive(make("p", {}, t(failed, { reason: error.message }))),
   );
   return make("section", {}, make("h3", {}, title), place);
 }

@@ -10,6 +10,7 @@
  * classes grid-head, grid-row, grid-cell, grid-sort, is-focused.
  */
 
+import { anchorOf, offsetHolding } from "./grid_anchor.js";
 import { pointToFocus, revealColumn } from "./grid_focus.js";
 import { createHead } from "./grid_head.js";
 import { meaning } from "./grid_keys.js";
@@ -59,7 +60,7 @@ export function createGrid(element, options) {
   const stop = listen(grid);
   setColumns(grid, options.columns);
   return {
-    setOrder: (order) => setOrder(grid, order),
+    setOrder: (order, touched) => setOrder(grid, order, touched),
     setColumns: (columns) => setColumns(grid, columns),
     setDense: (isDense) => setDense(grid, isDense),
     setSort: (keys) => grid.head.setSort(keys),
@@ -125,7 +126,9 @@ function setColumns(grid, columns) {
   measure(grid);
 }
 
-function setOrder(grid, order) {
+/** Show rows in an order; where these are as before but for those `touched`, the view is held. */
+function setOrder(grid, order, touched) {
+  const anchor = touched ? anchorOf(grid, touched) : null;
   grid.order = order;
   grid.element.setAttribute("aria-rowcount", String(order.length + 1));
   const { focus } = grid;
@@ -138,6 +141,7 @@ function setOrder(grid, order) {
   }
   grid.stale = "all";
   measure(grid);
+  if (anchor) scrollTo(grid, offsetHolding(grid, anchor));
 }
 
 function setDense(grid, isDense) {

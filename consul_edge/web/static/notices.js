@@ -32,7 +32,10 @@ export function createNotices(element) {
 
     /** Say what is wrong with a search; null: nothing. */
     query(problem) {
-      const said = problem && make("p", { class: "notice bad", "data-query": true }, queryText(problem));
+      const text = problem ? queryText(problem) : "";
+      // It is asked each time that rows are searched: who listens hears it once.
+      if ((element.querySelector("[data-query]")?.textContent ?? "") === text) return;
+      const said = problem && make("p", { class: "notice bad", "data-query": true }, text);
       replace("[data-query]", ...(said ? [said] : []));
     },
 

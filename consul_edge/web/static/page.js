@@ -1,8 +1,8 @@
 /*
  * The page put together: the address decides what is shown, the table what there is.
  *
- * Rule 1: `update` shows a state over a table, and is all that ever does; whoever changes one of
- * the two calls it.
+ * Rule 1: `update` shows a state over a table, and `change` what has become of the table; nothing
+ * else shows anything.
  * Rule 2: what was chosen is kept by keys, and looked up in the table as it is then: a table may
  * have taken the place of another while somebody was choosing.
  * Rule 3: until rows have come, the server's own stay.
@@ -14,11 +14,13 @@ import { ask } from "./ask.js";
 import { createFilters } from "./chips.js";
 import { cellText } from "./cells.js";
 import { termsOf } from "./counts.js";
+import { createCurrent } from "./current.js";
 import { headersOf } from "./credentials.js";
 import { say } from "./dom.js";
 import { createDrawer } from "./drawer.js";
 import { createExport } from "./export.js";
 import { createNotices } from "./notices.js";
+import { createNodeSelector } from "./node_selector.js";
 import { columnsOf, createOptions } from "./options.js";
 import { parse } from "./query.js";
 import { createRights } from "./rights.js";
@@ -41,6 +43,7 @@ let rows = null;
 let order = new Uint32Array(0);
 let speaking = 0;
 let stopShowing = () => {};
+let isShowing = false;
 let stopPreparing = () => {};
 const count = createAfterPaint();
 let retrying = 0;
@@ -62,6 +65,22 @@ const rights = createRights({
   flushed: () => load(),
 });
 
+const current = createCurrent({
+  kind: page.view,
+  rows: ROWS,
+  place: byId("switches"),
+  summary,
+  on: {
+    take,
+    load,
+    apply: change,
+    failed: fail,
+    well: () => notices.failure(null),
+    troubles: notices.troubles,
+    isBusy: () => isShowing,
+  },
+});
+
 /** Everything that the tools have. */
 function createTools() {
   const search = byId("search");
@@ -80,8 +99,13 @@ function createTools() {
       createOptions({ menus: byId("menus"), address }),
       createExport({ menu: byId("export"), address }),
       summary.marks,
+      ...(page.view === "services" ? [createNodes()] : []),
     ],
   };
+}
+
+function createNodes() {
+  return createNodeSelector({ place: byId("facets"), address, table: () => table });
 }
 
 /** Give the terms of a state; of a search that means nothing yet, those before the error. */
@@ -95,8 +119,44 @@ function termsNow(state) {
 function update(state) {
   if (!table) return;
   notices.address(state.problems);
+  arrange(state, (found) => show(state, found));
+}
+
+/** Find the rows of a state in their order, and show them; what was to be shown before is not. */
+function arrange(state, shown) {
   stopShowing();
-  stopShowing = soon(ordering(table, state), (found) => show(state, found));
+  isShowing = true;
+  stopShowing = soon(ordering(table, state), (found) => {
+    isShowing = false;
+    order = found;
+    shown(found);
+    current.goOn();
+  });
+}
+
+/** Put what has changed into the table, and show it where it is seen: nothing else moves. */
+function change(changes) {
+  stopPreparing();
+  const { added, changed, removed } = table.apply(changes);
+  const touched = new Set([...added, ...changed, ...removed]);
+  if (!touched.size) return;
+  const state = address.current;
+  arrange(state, () => {
+    rows.setOrder(order, touched);
+    rows.grid.select(state.row ? table.find(state.row) : null);
+    drawer.update(table, state.row);
+    sayCount();
+  });
+  afterwards(state);
+}
+
+/** Do what is not the rows themselves when they are drawn. */
+function afterwards(state) {
+  count(() => {
+    summary.count(table);
+    for (const part of tools.parts) part.recount?.(state);
+  });
+  prepare();
 }
 
 function* ordering(from, state) {
@@ -109,7 +169,6 @@ function sortOf(state) {
 }
 
 function show(state, found) {
-  order = found;
   rows.setColumns(columnsOf(state));
   rows.grid.setSort(sortOf(state));
   rows.grid.setDense(state.dense);
@@ -122,14 +181,20 @@ function show(state, found) {
 }
 
 function showCount() {
+  const text = sayCount();
+  clearTimeout(speaking);
+  speaking = setTimeout(() => say(byId("spoken"), text), SPOKEN_AFTER_MS);
+}
+
+/** Write how many rows there are; it is spoken where somebody asked for others. */
+function sayCount() {
   const total = number(table.rows);
   const text =
     order.length === table.rows
       ? t("rows_all", { total })
       : t("rows_shown", { shown: number(order.length), total });
   say(byId("count"), text);
-  clearTimeout(speaking);
-  speaking = setTimeout(() => say(byId("spoken"), text), SPOKEN_AFTER_MS);
+  return text;
 }
 
 /** Put rows in the place of those before: a document of the API, with how it stands. */
@@ -146,7 +211,12 @@ function take(told) {
   summary.hear(told);
   notices.troubles(told);
   update(address.current);
-  count(() => summary.count(table));
+  afterwards(address.current);
+  current.start(told.index);
+}
+
+/** Work out what only makes the next search fast. */
+function prepare() {
   stopPreparing();
   const sorts = page.columns.filter(({ usual }) => usual).map(({ name }) => name);
   stopPreparing = whenIdle(table.preparing(sorts, page.facets));
@@ -161,12 +231,17 @@ export async function load() {
     if (viewer === viewers) take(told);
   } catch (error) {
     if (viewer !== viewers) return table;
-    notices.failure(error, load, rights.open);
+    fail(error);
     // Who may see nothing will not see more in a moment; a server may come back.
     clearTimeout(retrying);
     if (error.status !== 401 && error.status !== 403) retrying = setTimeout(load, RETRY_MS);
   }
   return table;
+}
+
+function fail(error) {
+  if (error.status === undefined && table) summary.lose();
+  else notices.failure(error, load, rights.open);
 }
 
 function focusedRow() {
@@ -184,6 +259,7 @@ const keys = listenForKeys({
     if (wasOpen) address.change({ row: null });
     return wasOpen;
   },
+  pause: () => current.pause.toggle(),
 });
 showKeys(byId("keys"), keys.showHelp);
 load();

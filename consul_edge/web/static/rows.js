@@ -65,8 +65,8 @@ export function createRows({ element, table, onOpen, onSort }) {
       shown = names.join();
       grid.setColumns(names.map(columnOf));
     },
-    setOrder(order) {
-      grid.setOrder(order);
+    setOrder(order, touched) {
+      grid.setOrder(order, touched);
       empty.hidden = order.length > 0;
       say(empty, t(table().rows ? "no_rows" : "no_rows_at_all"));
     },

@@ -17,6 +17,7 @@ const KEYS = [
   ["Esc", "key_close"],
   ["c", "key_copy"],
   ["Shift+C", "copy_json"],
+  ["p", "pause_hint"],
   ["?", "key_help"],
 ];
 
@@ -24,9 +25,10 @@ const KEYS = [
  * Listen.
  *
  * `search` and `grid` are elements; `focused()` gives `{address, json}` of the row with the focus,
- * or nothing; `close()` closes what is open, and tells whether there was something.
+ * or nothing; `close()` closes what is open, and tells whether there was something; `pause()` holds
+ * the rows, or lets go of them.
  */
-export function listenForKeys({ search, grid, focused, close }) {
+export function listenForKeys({ search, grid, focused, close, pause }) {
   const help = createHelp();
   document.addEventListener("keydown", (event) => {
     if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
@@ -45,6 +47,7 @@ export function listenForKeys({ search, grid, focused, close }) {
       search.focus();
       search.select();
     } else if (event.key === "?") help.showModal();
+    else if (event.key === "p") pause();
     else if (event.key === "c" && focused()) copy(focused().address);
     else if (event.key === "C" && focused()) copy(focused().json);
     else if (["j", "k", "ArrowDown", "ArrowUp"].includes(event.key) && isNowhere(event.target)) {

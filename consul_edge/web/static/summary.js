@@ -2,22 +2,26 @@
  * What stands above the rows, kept current: how many there are, how well, and how sure that is.
  *
  * Rule 1: elements of the page's HTML get new texts; they are not made anew, so nothing moves.
- * Rule 2: an outage is loud, and its age grows while nobody tells another.
+ * Rule 2: an outage is loud, and its age grows while nobody tells another; so is an edge that
+ * cannot be reached: what it said last is proven by nobody.
  */
 
 import { follow, toggled } from "./chips.js";
 import { countsOf, termsOf } from "./counts.js";
-import { make, makeSvg, say } from "./dom.js";
+import { make, say } from "./dom.js";
+import { namesOf } from "./edge.js";
+import { bar, showGroups, sumOf } from "./groups.js";
 import { writeState } from "./state.js";
-import { age, number, page, t, valueName } from "./words.js";
+import { age, number, page, t } from "./words.js";
 
 const GROUPS = 8;
-const WIDTH = 100;
 
 /** Take over the summary; `address` follows the state. */
 export function createSummary({ strip, address }) {
   let standing = null;
   let heardAt = 0;
+  let lostAt = null;
+  let servers = "";
   if (page.standing) hear(page.standing);
   const ticking = setInterval(() => standing && tell(), 1_000);
 
@@ -28,22 +32,44 @@ export function createSummary({ strip, address }) {
   }
 
   function tell() {
-    const { state, age_seconds: seconds } = standing.cache;
-    const since = (performance.now() - heardAt) / 1_000;
-    // What is live is proven all the time; what is not grows older.
-    const now = seconds === null ? null : seconds + (state === "live" ? 0 : since);
+    const { state: said, age_seconds: seconds } = standing.cache;
+    const state = lostAt === null ? said : "lost";
+    // What is live is proven all the time, up to now or up to the end; what is not grows older.
+    const from = said === "live" ? lostAt : heardAt;
+    const since = from === null ? 0 : (performance.now() - from) / 1_000;
+    const now = seconds === null ? null : seconds + since;
     say(document.getElementById("active"), standing.active_server ?? "");
     const certainty = document.getElementById("certainty");
     say(certainty, t(`state_${state}`));
     certainty.parentElement.title = t(`hint_${state}`);
     say(document.getElementById("age"), now === null ? "" : age(now));
     document.getElementById("pulse").className = `pulse ${state}`;
-    showBanner(state === "stale" ? (now ?? 0) : null);
+    showBanner("lost", lostAt === null ? null : age(now ?? 0));
+    showBanner("stale", said === "stale" && lostAt === null ? age(now ?? 0) : null, servers);
   }
 
   return {
     /** Hear how the rows stand: `{active_server, cache: {state, age_seconds}}`. */
     hear,
+
+    /** Hear how the servers are. */
+    hearServers(told) {
+      servers = t("stale_servers", { servers: namesOf(told.servers) });
+      if (standing) tell();
+    },
+
+    /** The edge cannot be reached. */
+    lose() {
+      lostAt ??= performance.now();
+      if (standing) tell();
+    },
+
+    /** It can. */
+    find() {
+      if (lostAt === null) return;
+      lostAt = null;
+      if (standing) tell();
+    },
 
     /** Count a table's rows, whatever is filtered. */
     count(table) {
@@ -67,18 +93,29 @@ function mark(strip, state) {
   }
 }
 
-function showBanner(seconds) {
+/** Show a banner with the age of what is shown, or take it away; who listens hears it once. */
+function showBanner(id, aged, more = "") {
   const notices = document.getElementById("notices");
-  let banner = document.getElementById("stale");
-  if (seconds === null) {
+  let banner = document.getElementById(id);
+  if (aged === null) {
     banner?.remove();
     return;
   }
-  if (!banner) {
-    banner = make("p", { class: "notice stale", role: "alert", id: "stale" }, make("strong"));
-    notices.prepend(banner);
+  if (!banner?.querySelector(".age")) {
+    const [before, after] = t(`${id}_banner`, { age: "\n" }).split("\n");
+    const made = make(
+      "p",
+      { class: "notice stale", role: "alert", id },
+      make("strong", {}, before, make("span", { class: "age", "aria-live": "off" }), after),
+      " ",
+      make("span", { class: "more", "aria-live": "off" }),
+    );
+    if (banner) banner.replaceWith(made);
+    else notices.prepend(made);
+    banner = made;
   }
-  say(banner.querySelector("strong"), t("stale_banner", { age: age(seconds) }));
+  say(banner.querySelector(".age"), aged);
+  if (more) say(banner.querySelector(".more"), more);
 }
 
 function showCounts(strip, table, address) {
@@ -101,51 +138,7 @@ function showCounts(strip, table, address) {
     link.onclick = (event) =>
       follow(event, () => address.change(toggled(address.current, "status", statuses[place])));
   });
-  const listed = [...groups.values()].map((group) => ({ ...group, total: sum(group.counts) }));
+  const listed = [...groups.values()].map((group) => ({ ...group, total: sumOf(group.counts) }));
   listed.sort((one, other) => other.total - one.total);
-  const items = listed.slice(0, GROUPS).map((group) => item(group, address));
-  strip.querySelector(".groups").replaceChildren(...items);
-}
-
-function item({ value, label, counts, total }, address) {
-  const [worst] = page.health[0];
-  const failing = make(
-    "span",
-    { class: counts[0] ? `status ${worst} count` : "count" },
-    counts[0] ? number(counts[0]) : "",
-  );
-  const link = make(
-    "a",
-    {
-      href: location.pathname + writeState(toggled(address.current, page.group, value)),
-      "data-filter": page.group,
-      "data-value": value,
-      click: (event) =>
-        follow(event, () => address.change(toggled(address.current, page.group, value))),
-    },
-    make("span", { class: "label" }, valueName(page.group, label)),
-    " ",
-    make("b", {}, number(total)),
-    " ",
-    bar(counts),
-    " ",
-    failing,
-  );
-  return make("li", {}, link);
-}
-
-function sum(counts) {
-  return counts.reduce((one, other) => one + other, 0);
-}
-
-function bar(counts) {
-  const total = sum(counts) || 1;
-  let x = 0;
-  const parts = counts.map((count, place) => {
-    const width = (WIDTH * count) / total;
-    x += width;
-    return makeSvg("rect", { class: page.health[place][1], x: x - width, width, height: 4 });
-  });
-  const attributes = { class: "bar", viewBox: `0 0 ${WIDTH} 4`, preserveAspectRatio: "none" };
-  return makeSvg("svg", { ...attributes, "aria-hidden": "true" }, parts);
+  showGroups(strip.querySelector(".groups"), listed.slice(0, GROUPS), address);
 }

@@ -170,6 +170,14 @@ def read_address(pairs: Iterable[tuple[str, str]], layout: Layout) -> Address:
     )
 
 
+def simpler(address: Address, problem: str) -> Address:
+    """Leave out the search, or all filters if there is none, and tell why."""
+    dropped = {"q"} if address.query else {*address.listing.applied}
+    kept = [pair for pair in address.given if pair[0] not in dropped]
+    plain = read_address(kept, address.layout)
+    return replace(plain, problems=(*address.problems, problem))
+
+
 def spelled_values(values: Iterable[str]) -> str:
     """
     Write the values of a filter so that they are read back as they are.

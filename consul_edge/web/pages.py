@@ -10,6 +10,7 @@ Rule 3: nothing in it runs but our own modules, and no text in it is taken for m
 
 import asyncio
 import gzip
+from collections.abc import Callable
 from functools import partial
 from math import inf
 from typing import Any, Final
@@ -22,7 +23,7 @@ from markupsafe import Markup
 from consul_edge import __version__
 from consul_edge.core.errors import EdgeError
 from consul_edge.enrich import archive
-from consul_edge.enrich.patience import Patience
+from consul_edge.enrich.patience import Patience, TakesTooLong
 from consul_edge.enrich.problems import problems_of_nodes, problems_of_services
 from consul_edge.enrich.standing import Standing, State
 from consul_edge.enrich.table import Table, page_of
@@ -32,7 +33,7 @@ from consul_edge.web.api_answer import CACHE_CONTROL, VARY, provenance
 from consul_edge.web.assets import ASSETS
 from consul_edge.web.hits import accepts_gzip
 from consul_edge.web.keys import GENERATION, UPSTREAM, VIEWS
-from consul_edge.web.page_address import MOST_ROWS, ROWS, Address, read_address
+from consul_edge.web.page_address import MOST_ROWS, ROWS, Address, read_address, simpler
 from consul_edge.web.page_columns import LAYOUTS, NODES_LAYOUT, SERVICES_LAYOUT, Layout
 from consul_edge.web.page_data import page_data
 from consul_edge.web.page_row import row_of, sought
@@ -95,13 +96,7 @@ async def _page(request: web.Request, layout: Layout) -> web.StreamResponse:
     context = _surroundings(request, address, Speech(language), standing, error)
     # Sorting a hundred thousand rows, or writing two thousand, is nothing for the event loop.
     zips = accepts_gzip(",".join(request.headers.getall(hdrs.ACCEPT_ENCODING, ())))
-    render = partial(_rendered, request, context, view, address, zips=zips)
-    # What is searched for decides how long it takes; without it the rows do.
-    patience = Patience(archive.SEARCH_SECONDS if address.listing.terms else inf)
-    try:
-        body = await asyncio.to_thread(patience.spend, render)
-    finally:
-        patience.end()  # who leaves has nobody work for him
+    body = await _patiently(partial(_rendered, request, context, view, zips=zips), address)
     status = 200 if error is None else error.status
     response = web.Response(status=status, body=body, charset="utf-8", content_type="text/html")
     if zips:
@@ -113,6 +108,19 @@ async def _page(request: web.Request, layout: Layout) -> web.StreamResponse:
     if standing is not None:
         response.headers.update(provenance(standing))
     return response
+
+
+async def _patiently(render: Callable[[Address], bytes], address: Address) -> bytes:
+    """Render in another thread; a search that takes too long is left out, and said to be."""
+    while True:
+        # What is searched for decides how long it takes; without it the rows do.
+        patience = Patience(archive.SEARCH_SECONDS if address.listing.terms else inf)
+        try:
+            return await asyncio.to_thread(patience.spend, partial(render, address))
+        except TakesTooLong as slow:
+            address = simpler(address, str(slow))
+        finally:
+            patience.end()  # who leaves has nobody work for him
 
 
 def _surroundings(
@@ -129,7 +137,6 @@ def _surroundings(
     trusted = request.app[GATE].trusts(request)
     return {
         "t": speech,
-        "address": address,
         "layout": layout,
         "layouts": LAYOUTS,
         "asset": request.app[ASSETS].path,
@@ -159,8 +166,7 @@ def _rendered(
     *,
     zips: bool,
 ) -> bytes:
-    if view is not None:
-        context |= _contents(view, address)
+    context = context | {"address": address} | (_contents(view, address) if view else {})
     # A lone surrogate, which JSON can hold, is no UTF-8.
     text = aiohttp_jinja2.render_string(TEMPLATE, request, {"strip": None, "rows": ()} | context)
     body = text.encode("utf-8", "replace")

@@ -38,6 +38,7 @@ FRESH = {
             "limits.body_bytes",
             "limits.head_bytes",
             "limits.parked_per_client",
+            "limits.requests_per_client",
             "watch.max_per_server",
         }
     },

@@ -3,10 +3,12 @@
 import argparse
 import json
 import sys
+import time
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.bench import report
+from tests.bench import report, results
 from tests.bench.load import LoadFailedError
 from tests.bench.plan import Plan, cores
 from tests.bench.scenarios import ALL
@@ -36,17 +38,25 @@ def _bench(arguments: argparse.Namespace) -> int:
     server_core, load_core = cores()
     quick: bool = arguments.quick
     plan = Plan(
-        rounds=arguments.rounds or (2 if quick else 5),
-        seconds=arguments.seconds or (1 if quick else 4),
+        rounds=arguments.rounds or (1 if quick else 3),
+        seconds=arguments.seconds or (1 if quick else 2),
         server_core=server_core,
         load_core=load_core,
-        clients=arguments.clients,
+        crowds=tuple(arguments.clients),
+        is_quick=quick,
     )
     facts = report.machine(plan)
+    # A run that is only to see that it runs does not replace what was measured.
+    writes: bool = arguments.write or not (arguments.scenarios or quick)
     sections = []
     for name in arguments.scenarios or ALL:
-        plan.say(ALL[name].TITLE)
-        sections.append(ALL[name].run(plan))
+        began = time.monotonic()
+        plan.say(f"{name}: {ALL[name].TITLE}")
+        section = ALL[name].run(plan)
+        plan.say(f"  took {time.monotonic() - began:.0f} s")
+        sections.append(section)
+        if writes:
+            results.write({name: results.entry(facts, section, datetime.now(UTC))}, list(ALL))
     sys.stdout.write(f"\n{report.render(facts, sections)}")
     if arguments.json is not None:
         document = {"machine": facts, "sections": [section.as_json() for section in sections]}
@@ -66,10 +76,20 @@ def _parser() -> argparse.ArgumentParser:
         "scenarios", nargs="*", metavar="SCENARIO", help=f"all of them by default. {titles}"
     )
     parser.add_argument("--quick", action="store_true", help="a short run, to see that it runs")
-    parser.add_argument("--rounds", type=_count, metavar="N", help="turns of each contender (5)")
-    parser.add_argument("--seconds", type=_count, metavar="N", help="of each turn (4)")
+    parser.add_argument("--rounds", type=_count, metavar="N", help="turns of each contender (3)")
+    parser.add_argument("--seconds", type=_count, metavar="N", help="of each turn (2)")
     parser.add_argument(
-        "--clients", type=_count, metavar="N", default=1000, help="of the fan-out (1000)"
+        "--clients",
+        type=_count,
+        nargs="+",
+        metavar="N",
+        default=(1000, 5000),
+        help="of the fan-out, one crowd after the other (1000 5000)",
+    )
+    parser.add_argument(
+        "--write",
+        action="store_true",
+        help=f"put the sections into {results.FILE.name}, as a whole run does",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there, too")
     return parser

@@ -1,12 +1,19 @@
-"""Proxies against each other and against no proxy: the ratios that are told."""
+"""
+Contenders under the same load, as one table: what each did, and how it stands to the edge.
 
-from collections.abc import Callable, Sequence
+Rule 1: a ratio is of one round; its median over the rounds is told.
+Rule 2: a contender with a burst that counts for nothing has no figures under that load, and its
+reason is told.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from statistics import median
 from typing import Final
 
-from tests.bench.load import Burst, Contender, in_turns
-from tests.bench.plan import Plan
-from tests.bench.report import Figure, Section, Table
+from tests.bench.contenders import EDGE
+from tests.bench.load import Burst, Bursts
+from tests.bench.report import Cell, Figure, Section, Table
 
 ALONE: Final = 1
 """Connections: what a single caller feels."""
@@ -14,73 +21,115 @@ ALONE: Final = 1
 MANY: Final = 32
 """Connections: what the server can do."""
 
-HEADER: Final = ("contender", "connections", "p50 us", "p99 us", "requests/s", "errors")
+CROWDED: Final = 256
+"""Connections: what is left of that when there are more than anybody needs."""
 
-Bursts = dict[tuple[str, int], list[Burst]]
+HEADER: Final = (
+    *("answer", "connections", "contender", "requests/s", "p50 us", "p99 us"),
+    *("CPU %", "CPU us each", "requests/s, edge : it", "p99, edge : it"),
+)
+
+Loads = dict[str, Bursts]
+"""Bursts by what the answers are."""
+
+_Of = Callable[[Burst], float]
+
+_MEASURES: Final[dict[str, _Of]] = {
+    "requests/s": lambda burst: burst.rate,
+    "p99": lambda burst: burst.p99,
+}
 
 
-def compare(
-    plan: Plan, name: str, title: str, contenders: Sequence[Contender], target: str
+@dataclass(frozen=True, slots=True)
+class Aim:
+    """What the edge is to reach: a figure of its own beside the table."""
+
+    measure: str
+    """``requests/s`` or ``p99``."""
+    answer: str
+    other: str
+    text: str
+    """``at least 1.5``."""
+    connections: int = MANY
+
+
+def compared(
+    name: str,
+    title: str,
+    loads: Loads,
+    aims: Iterable[Aim] = (),
+    *,
+    notes: Iterable[str] = (),
+    more: Sequence[Figure] = (),
 ) -> Section:
-    """
-    Measure *contenders* on one target and tell what the proxies among them cost.
+    """Tell what was measured, and what was aimed at."""
+    rows: list[tuple[Cell, ...]] = []
+    told = list(notes)
+    for answer, bursts in loads.items():
+        for connections in sorted({places for _, places in bursts}):
+            edge = bursts.get((EDGE, connections), [])
+            for (contender, places), rounds in bursts.items():
+                if places == connections:
+                    head = (answer, connections, contender)
+                    rows.append((*head, *_cells(edge, rounds, contender)))
+                    told += _reasons(head, rounds)
+    figures = [figure for aim in aims if (figure := _figure(aim, loads))]
+    return Section(name, title, Table(HEADER, tuple(rows)), (*figures, *more), tuple(told))
 
-    Args:
-        contenders: The edge, nginx, and what both are in front of, in this order.
-    """
-    edge, nginx, direct = (contender.name for contender in contenders)
-    bursts = in_turns(plan, contenders, target, (ALONE, MANY))
 
-    def figure(
-        text: str, unit: str, of: tuple[str, str], connections: int, make: _Combine
-    ) -> Figure:
-        pairs = zip(bursts[of[0], connections], bursts[of[1], connections], strict=True)
-        return Figure(text, unit, tuple(make(one, other) for one, other in pairs))
-
-    figures = (
-        *(
-            figure(f"added p50 at 1 connection, {proxy}", "us", (proxy, direct), ALONE, _added)
-            for proxy in (edge, nginx)
-        ),
-        *(
-            figure(f"p50 at 1 connection, {proxy}/direct", "x", (proxy, direct), ALONE, _longer)
-            for proxy in (edge, nginx)
-        ),
-        *(
-            figure(
-                f"throughput at 32 connections, {one}/{other}", "x", (one, other), MANY, _faster
-            )
-            for one, other in ((edge, nginx), (edge, direct), (nginx, direct))
-        ),
+def _cells(edge: Sequence[Burst], rounds: Sequence[Burst], contender: str) -> tuple[Cell, ...]:
+    if _reason(rounds):
+        return ("INVALID", *("-" for _ in HEADER[4:]))
+    ratios: tuple[Cell, ...] = ("-", "-")
+    if contender != EDGE and edge and not _reason(edge):
+        ratios = tuple(median(_ratios(of, edge, rounds)) for of in _MEASURES.values())
+    return (
+        median(burst.rate for burst in rounds),
+        median(burst.p50 for burst in rounds),
+        median(burst.p99 for burst in rounds),
+        round(100 * median(burst.cpu for burst in rounds)),
+        median(1e6 * burst.cpu / burst.rate for burst in rounds),
+        *ratios,
     )
-    return Section(name, title, _table(bursts), figures)
 
 
-_Combine = Callable[[Burst, Burst], float]
+def _reason(rounds: Sequence[Burst]) -> str:
+    return next((burst.trouble for burst in rounds if burst.trouble), "")
 
 
-def _added(one: Burst, other: Burst) -> float:
-    return one.p50 - other.p50
+def _reasons(head: tuple[Cell, ...], rounds: Sequence[Burst]) -> list[str]:
+    why = _reason(rounds)
+    answer, connections, contender = head
+    return [f"INVALID: {contender}, {answer}, {connections} connections: {why}"] if why else []
 
 
-def _longer(one: Burst, other: Burst) -> float:
-    return one.p50 / other.p50
+def _ratios(of: _Of, ones: Sequence[Burst], others: Sequence[Burst]) -> tuple[float, ...]:
+    # wrk's percentiles are whole microseconds, so none of a real burst is 0.
+    return tuple(of(one) / of(other) for one, other in zip(ones, others, strict=True))
 
 
-def _faster(one: Burst, other: Burst) -> float:
-    return one.rate / other.rate
+def _figure(aim: Aim, loads: Loads) -> Figure | None:
+    bursts = loads.get(aim.answer, {})
+    edge, other = (bursts.get((name, aim.connections), []) for name in (EDGE, aim.other))
+    if not edge or not other or _reason(edge) or _reason(other):
+        return None
+    name = f"{aim.measure}, edge : {aim.other}, {aim.answer}, {aim.connections} connections"
+    ratios = _ratios(_MEASURES[aim.measure], edge, other)
+    return Figure(f"{name} (aim: {aim.text})", "x", ratios)
 
 
-def _table(bursts: Bursts) -> Table:
-    rows = [
-        (
-            name,
-            connections,
-            median(burst.p50 for burst in rounds),
-            median(burst.p99 for burst in rounds),
-            median(burst.rate for burst in rounds),
-            sum(burst.errors for burst in rounds),
+def added(bursts: Bursts, names: Iterable[str], direct: str) -> list[Figure]:
+    """Tell what each proxy adds to what a single caller of *direct* waits."""
+    without = bursts[direct, ALONE]
+    return [
+        Figure(
+            f"added p50 at 1 connection, {name}",
+            "us",
+            tuple(
+                one.p50 - other.p50
+                for one, other in zip(bursts[name, ALONE], without, strict=True)
+            ),
         )
-        for (name, connections), rounds in sorted(bursts.items(), key=lambda item: item[0][1])
+        for name in names
+        if not _reason(bursts[name, ALONE]) and not _reason(without)
     ]
-    return Table(HEADER, tuple(rows))

@@ -1,19 +1,22 @@
 """What is measured and what it is measured against: processes, each ready when started."""
 
 import json
-import shutil
 import socket
-import tempfile
-from pathlib import Path
-from typing import Final
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from typing import Any, Final
 
-from tests.consul import COMMON, ConsulAgent, ConsulCluster
+from consul_edge.config.settings import Settings
+from tests.bench.load import Running
+from tests.bench.plan import Plan
+from tests.bench.programs import Program, nginx_server
+from tests.bench.registration import REGISTER, instance
+from tests.consul import ACL, COMMON, MASTER_TOKEN, ConsulCluster
 from tests.edge import EdgeProcess
-from tests.peers import peer
-from tests.processes import Launched, Process, fresh_address
+from tests.processes import fresh_address
 from tests.server import ConsulServer
-
-PORT: Final = 8510
 
 KEY: Final = "bench/small"
 
@@ -22,102 +25,31 @@ VALUE: Final = "x" * 40
 
 STUB_BYTES: Final = 200
 
-NGINX: Final = """
-daemon off;
-master_process off;
-pid {folder}/pid;
-events {{ worker_connections 4096; }}
-http {{
-  access_log off;
-  client_body_temp_path {folder}/body;
-  proxy_temp_path {folder}/proxy;
-  fastcgi_temp_path {folder}/fastcgi;
-  uwsgi_temp_path {folder}/uwsgi;
-  scgi_temp_path {folder}/scgi;
-  keepalive_requests 1000000000;
-  {http}
-}}
-"""
-"""One process (a second one, the master, would only outlive a bench that is killed), and
-connections that are never closed for having been used often."""
+HELD_PORT: Final = 8500
 
-PROXY: Final = """
-  upstream consul {{
-    server {target};
-    keepalive 128;
-    keepalive_requests 1000000000;
-  }}
-  server {{
-    listen {address}:{port};
-    location / {{
-      proxy_pass http://consul;
-      proxy_http_version 1.1;
-      proxy_set_header Connection "";
-    }}
-  }}
-"""
+PORT: Final = 8510
+
+EDGE: Final = "edge"
+
+WITHOUT_LANE: Final = "edge, no fastlane"
 
 STUB: Final = """
-  server {{
-    listen {address}:{port};
+  server {
+    listen @LISTEN@;
+    etag off;
+    max_ranges 0;
     default_type application/json;
+    add_header Last-Modified "";
+    add_header Vary Accept-Encoding;
+    add_header X-Consul-Effective-Consistency leader;
     add_header X-Consul-Index 42;
     add_header X-Consul-Knownleader true;
     add_header X-Consul-Lastcontact 0;
-    location = /v1/status/leader {{ return 200 '"127.0.0.1:8300"'; }}
-    location / {{ return 200 '{body}'; }}
-  }}
+    location = /v1/status/leader { return 200 '"127.0.0.1:8300"'; }
+    @LOCATIONS@
+  }
 """
-
-
-class Nginx(Launched):
-    """nginx with one worker on an address of its own."""
-
-    def __init__(self, name: str, http: str) -> None:
-        """
-        Prepare, but start nothing.
-
-        Args:
-            http: The inner of its ``http`` block, with ``{address}`` and ``{port}`` to fill in.
-        """
-        self.name = name
-        self.address = fresh_address()
-        self.port = PORT
-        self.http = f"http://{self.address}:{PORT}"
-        self.server = f"{self.address}:{PORT}"
-        self.folder = Path(tempfile.mkdtemp(prefix="nginx-"))
-        self.process: Process | None = None
-        self._http = http.format(address=self.address, port=PORT)
-
-    def launch(self) -> None:
-        """Start the process without waiting for it."""
-        config = self.folder / "nginx.conf"
-        config.write_text(NGINX.format(folder=self.folder, http=self._http))
-        log = self.folder / "log"
-        # Its error log is given here: the built-in one may not be ours to write.
-        command: list[str | Path] = [peer("nginx"), "-e", log, "-p", self.folder, "-c", config]
-        self.process = Process(self.name, command, log)
-
-    def is_ready(self) -> bool:
-        """Whether it takes connections."""
-        if self.process is not None and not self.process.alive:
-            raise AssertionError(f"{self!r} ended:\n{self.process.tail()}")
-        with socket.create_connection((self.address, self.port), timeout=2):
-            return True
-
-    def stop(self) -> None:
-        """End it and remove what it wrote."""
-        if self.process is not None:
-            self.process.kill()
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-    def __repr__(self) -> str:
-        return f"<Nginx {self.name} at {self.server}>"
-
-
-def consul() -> ConsulAgent:
-    """Prepare a Consul; call it ``direct`` where it is a contender itself."""
-    return ConsulAgent("direct")
+"""With the headers that Consul's answers have."""
 
 
 def one_server() -> ConsulCluster:
@@ -125,37 +57,91 @@ def one_server() -> ConsulCluster:
     return ConsulCluster(1)
 
 
+def guarded_server() -> ConsulCluster:
+    """Prepare one that denies by default; what asks it for itself has the token for all."""
+    cluster = ConsulCluster(1, ACL)
+    for server in cluster.servers:
+        server.token = MASTER_TOKEN
+    return cluster
+
+
 def client_agent(server: ConsulServer) -> ConsulServer:
     """Prepare a Consul that is no server but asks one, as it would stand beside each program."""
     agent = ConsulServer("agent", "")
+    agent.token = server.token
     agent._hcl = "\n".join(
         (
             COMMON.format(https=-1, connections=15_000),
             f'data_dir = "{agent.folder}/data"',
             f'retry_join = ["{server.address}"]\nretry_interval = "250ms"',
+            ACL if server.token else "",
         )
     )
     return agent
 
 
-def stub() -> Nginx:
-    """Prepare an upstream that costs almost nothing: a fixed JSON text of 200 bytes."""
-    return Nginx("direct", STUB.replace("{body}", _body().replace("{", "{{").replace("}", "}}")))
+def register(consul: ConsulServer, service: str, instances: int, tags: Sequence[str]) -> None:
+    """Register instances with the same tags, several at once: each takes some milliseconds."""
+    told = [instance(service, number) for number in range(instances)]
+    for one in told:
+        one["Service"]["Tags"] = list(tags)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(partial(consul.put, REGISTER), told))
 
 
-def edge(upstream: str) -> EdgeProcess:
-    """Prepare the edge at its defaults."""
-    return EdgeProcess([upstream], name="edge")
+def stub(
+    locations: str = "", files: Mapping[str, bytes] | None = None, *, large: bool = False
+) -> Program:
+    """Prepare an upstream that costs almost nothing: by default a fixed text of 200 bytes."""
+    locations = locations or f"location / {{ return 200 '{_body()}'; }}"
+    return nginx_server(STUB.replace("@LOCATIONS@", locations), files, large=large)
 
 
-def nginx(upstream: str) -> Nginx:
-    """Prepare nginx as a plain reverse proxy that keeps its connections."""
-    return Nginx("nginx", PROXY.replace("{target}", upstream))
+@contextmanager
+def holding_stub(plan: Plan, body: str) -> Iterator[Program]:
+    """Start one that answers whatever it is asked, but holds who waits for a change, as Consul."""
+    with socket.create_server((fresh_address(), HELD_PORT), backlog=1024) as hole:
+        # Nobody accepts: what is sent there waits for ever.
+        held = "location @held {{ proxy_pass http://{}:{}; proxy_read_timeout 1h; }}"
+        answer = f"if ($arg_index) {{ return 418; }} return 200 '{body}';"
+        locations = f"location / {{ error_page 418 = @held; {answer} }}"
+        with plan.on_load_core():
+            running = stub(f"{locations}\n{held.format(*hole.getsockname())}").start()
+        try:
+            yield running
+        finally:
+            running.stop()
 
 
-def fill(agent: ConsulAgent) -> None:
+def edge(*upstreams: str, settings: Mapping[str, Any] | None = None) -> EdgeProcess:
+    """Prepare the edge at its defaults, but for *settings*."""
+    return EdgeProcess(upstreams, settings)
+
+
+def edges(*upstreams: str) -> dict[str, EdgeProcess]:
+    """Prepare the edge at its defaults, and one without its fast lane."""
+    prepared = {EDGE: edge(*upstreams)}
+    if "fastlane" in Settings.__struct_fields__:
+        prepared[WITHOUT_LANE] = edge(*upstreams, settings={"fastlane": False})
+    return prepared
+
+
+Server = EdgeProcess | Program | ConsulServer
+
+
+def start(plan: Plan, stack: ExitStack, prepared: Mapping[str, Server]) -> dict[str, Running]:
+    """Start those who take part, on the server core, and have them end with *stack*."""
+    running: dict[str, Running] = {}
+    with plan.on_server_core():
+        for name, one in prepared.items():
+            stack.enter_context(one)
+            running[name] = one
+    return running
+
+
+def fill(consul: ConsulServer) -> None:
     """Write the small value that is read."""
-    agent.put(f"/v1/kv/{KEY}", VALUE)
+    consul.put(f"/v1/kv/{KEY}", VALUE)
 
 
 def _body() -> str:

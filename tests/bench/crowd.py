@@ -61,7 +61,7 @@ class Wave:
 class Crowd:
     """Clients with a blocking query each, in a process of their own on the load's core."""
 
-    def __init__(self, plan: Plan, address: tuple[str, int], target: str) -> None:
+    def __init__(self, plan: Plan, address: tuple[str, int], target: str, clients: int) -> None:
         """
         Prepare, but connect nobody.
 
@@ -69,9 +69,12 @@ class Crowd:
             address: Of the contender.
 
             target: What everyone asks there, without index and wait.
+
+            clients: How many there are.
         """
         self._plan = plan
-        self._open = {"address": address, "target": target, "clients": plan.clients}
+        self._clients = clients
+        self._open = {"address": address, "target": target, "clients": clients}
         self._early = 0
 
     def __enter__(self) -> Self:
@@ -116,7 +119,7 @@ class Crowd:
             raise LoadFailedError(f"the watchers ended at {kind!r}; why stands above")
         told: dict[str, Any] = json.loads(line)
         if told["failures"]:
-            raise RefusedError(refusal(told["failures"], self._plan.clients))
+            raise RefusedError(refusal(told["failures"], self._clients))
         return told
 
     def _end(self) -> None:

@@ -23,8 +23,11 @@ class Plan:
     load_core: int
     """Where the load and the upstream run; the same one if the machine has no other."""
 
-    clients: int = 1000
-    """Of the fan-out, each with a connection of its own."""
+    crowds: tuple[int, ...] = (1000, 5000)
+    """Clients of the fan-out, each with a connection of its own."""
+
+    is_quick: bool = False
+    """Whether it is only to be seen that everything runs: less of everything then."""
 
     def on_server_core(self) -> AbstractContextManager[None]:
         """Start in this context what is measured."""

@@ -17,9 +17,11 @@ from tests.peers import PEERS, peer
 
 Cell = str | int | float
 
+ROOT: Final = Path(__file__).parent.parent.parent
+
 LIBRARIES: Final = ("aiohttp", "uvloop")
 
-PROGRAMS: Final = ("consul", "nginx", "wrk")
+PROGRAMS: Final = ("consul", "nginx", "haproxy", "varnishd", "wrk")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,23 @@ class Table:
             for line in lines
         )
 
+    def as_markdown(self) -> str:
+        """
+        Write it for a page, numbers to the right.
+
+        >>> print(Table(("who", "n"), (("edge", 1234),)).as_markdown())
+        | who | n |
+        |:--|--:|
+        | edge | 1,234 |
+        """
+        texts = [
+            place for place, cells in enumerate(zip(*self.rows, strict=True)) if _are_texts(cells)
+        ]
+        rule = "|".join(":--" if place in texts else "--:" for place in range(len(self.header)))
+        lines = [self.header, *(tuple(map(number, row)) for row in self.rows)]
+        head, *rows = ("| " + " | ".join(line) + " |" for line in lines)
+        return "\n".join((head, f"|{rule}|", *rows))
+
 
 @dataclass(frozen=True, slots=True)
 class Section:
@@ -84,6 +103,16 @@ class Section:
         figures = "\n".join(f"{one.name.ljust(width)}  {one.text}" for one in self.figures)
         parts = (self.table.render(), figures, "\n".join(self.notes))
         return "\n\n".join([self.title, *(_indented(part) for part in parts if part)]) + "\n"
+
+    def as_markdown(self) -> str:
+        """Write it below a heading of a page."""
+        figures = [f"- {figure.name}: **{figure.text}**" for figure in self.figures]
+        notes = [f"- {note}" for note in self.notes]
+        return "\n\n".join(
+            part
+            for part in (self.table.as_markdown(), "\n".join(figures), "\n".join(notes))
+            if part
+        )
 
     def as_json(self) -> dict[str, Any]:
         """Give all of it, each round included."""
@@ -122,10 +151,14 @@ def number(value: Cell) -> str:
 _PLACES: Final = ((100, 0), (10, 1), (1, 2))
 
 
+def _are_texts(cells: Sequence[Cell]) -> bool:
+    return all(isinstance(cell, str) for cell in cells)
+
+
 def machine(plan: Plan) -> dict[str, Any]:
     """Describe where, with what and how it was measured."""
     return {
-        "consul-edge": __version__,
+        "consul-edge": " at ".join(filter(None, (__version__, _commit()))),
         "python": platform.python_version(),
         **{name: version(name) for name in LIBRARIES},
         **{name: program_version(name) for name in PROGRAMS},
@@ -142,18 +175,22 @@ def machine(plan: Plan) -> dict[str, Any]:
 
 def render(facts: dict[str, Any], sections: Sequence[Section]) -> str:
     """Write the whole report."""
-    shared = facts["server_core"] == facts["load_core"]
-    head = [
+    lines = "\n".join(circumstances(facts))
+    return "\n".join([lines, "", *(section.render() for section in sections)])
+
+
+def circumstances(facts: dict[str, Any]) -> list[str]:
+    """Say in a few lines what was measured where, and how."""
+    lines = [
         "consul-edge {consul-edge}, Python {python}, aiohttp {aiohttp}, uvloop {uvloop}",
-        "{consul}; {nginx}; {wrk}",
+        "{consul}; {nginx}; {haproxy}; {varnishd}; {wrk}",
         "{system}, {processor}, {cores} cores; busy before: {busy_before}",
         "server under test on core {server_core}; its upstream and the load on core {load_core}",
         "{rounds} rounds of {seconds} s each: medians, and the least and the most of the rounds",
     ]
-    if shared:
-        head.append("THERE IS ONLY ONE CORE: server and load take it from each other")
-    lines = "\n".join(head).format_map(facts)
-    return "\n".join([lines, "", *(section.render() for section in sections)])
+    if facts["server_core"] == facts["load_core"]:
+        lines.append("THERE IS ONLY ONE CORE: server and load take it from each other")
+    return [line.format_map(facts) for line in lines]
 
 
 def program_version(name: str) -> str:
@@ -163,7 +200,22 @@ def program_version(name: str) -> str:
         [peer(name), *wanted.proof], capture_output=True, text=True, timeout=60, check=False
     )
     said = (line for line in (done.stdout + done.stderr).splitlines() if wanted.says in line)
-    return next(said, name).split(" [")[0].split(" Copyright")[0].strip()
+    told = next(said, name)
+    for rest in (" [", " Copyright", " revision", " 20", " https:"):
+        told = told.partition(rest)[0]
+    return told.replace("varnishd (", "").strip()
+
+
+def _commit() -> str:
+    """Name what is checked out, and whether it was changed since; nothing without git."""
+    command = ("git", "describe", "--always", "--dirty", "--exclude=*")
+    try:
+        done = subprocess.run(
+            command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+        )
+    except OSError:
+        return ""
+    return done.stdout.strip()
 
 
 def _processor() -> str:

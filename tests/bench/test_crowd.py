@@ -15,7 +15,7 @@ from tests.processes import fresh_address
 
 CLIENTS = 5
 
-PLAN = Plan(1, 1, *cores(), clients=CLIENTS)
+PLAN = Plan(1, 1, *cores())
 
 PORT = 8500
 
@@ -85,7 +85,7 @@ def one_change(script: Script) -> Callable[[], Wave]:
     """Do what a turn does, once."""
 
     def change() -> Wave:
-        with Crowd(PLAN, script.address, "/v1/kv/x") as crowd:
+        with Crowd(PLAN, script.address, "/v1/kv/x", CLIENTS) as crowd:
             crowd.park(())
             return crowd.change(script.address, "/", MARK, MARK)
 
@@ -125,7 +125,7 @@ async def test_contender_that_fails_its_clients_gets_no_figures(
 
 def test_contender_that_nobody_reaches_is_told() -> None:
     """A server that is not there is a refusal, too, and no crash."""
-    crowd = Crowd(PLAN, (fresh_address(), PORT), "/v1/kv/x")
+    crowd = Crowd(PLAN, (fresh_address(), PORT), "/v1/kv/x", CLIENTS)
 
     with pytest.raises(RefusedError, match=r"open: .*refused"), crowd:
         pass
@@ -136,7 +136,7 @@ def test_change_at_a_real_consul_reaches_everyone(consul_agent: ConsulAgent) -> 
     """Round after round, each client has the new answer once it is written."""
     where = (consul_agent.address, consul_agent.port)
     consul_agent.put(REGISTER, instance("crowded", 0))
-    with Crowd(PLAN, where, "/v1/health/service/crowded?cached") as crowd:
+    with Crowd(PLAN, where, "/v1/health/service/crowded?cached", CLIENTS) as crowd:
         for mark in (MARK, "change-000002"):
             crowd.park((consul_agent.pid,))
             wave = crowd.change(where, REGISTER, written("crowded", mark), mark)

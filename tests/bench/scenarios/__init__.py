@@ -12,12 +12,23 @@ from tests.bench.scenarios import (
     enrichment,
     fan_out,
     freshness,
+    hits,
+    idle,
     kv_read,
+    memory,
+    misses,
+    nodes,
     page,
-    stub_read,
+    pass_through,
+    start,
+    tokens,
 )
 
 ALL: Final[dict[str, ModuleType]] = {
     module.NAME: module
-    for module in (kv_read, stub_read, fan_out, freshness, enrichment, categorize, page)
+    for module in (
+        *(hits, tokens, fan_out, misses, pass_through, kv_read),
+        *(memory, start, idle),
+        *(freshness, enrichment, nodes, categorize, page),
+    )
 }

@@ -63,7 +63,7 @@ from consul_edge.web.protocol import EdgeProtocol
 from consul_edge.web.proxy import Proxy
 from consul_edge.web.rendering import Rendering
 from consul_edge.web.routes import add_routes
-from consul_edge.web.status_line import status_line
+from consul_edge.web.status_line import status_line, warming_shown
 from consul_edge.web.under_way import UnderWay
 
 log = structlog.get_logger()
@@ -190,7 +190,8 @@ async def serve(settings: Settings, notifier: Notifier, handed: Sequence[Handed]
     async with notifier.attending(), lag_observed(), running(settings, handed) as app:
         notifier.describe = partial(status_line, app)
         notifier.ready()
-        await stop.wait()
+        async with warming_shown(app):
+            await stop.wait()
         log.info("draining")
         notifier.stopping("answering what is under way")
     log.info("stopped")

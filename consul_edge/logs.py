@@ -1,12 +1,15 @@
 """
 Structured logs on stderr: logfmt for people, JSON for machines; UTC with milliseconds.
 
-Rule: no token is ever written.  Whoever logs passes names and counts, never a raw target; the
+Rule 1: no token is ever written.  Whoever logs passes names and counts, never a raw target; the
 processor here is the net below that rule, also for what libraries log.
+Rule 2: each event is one line.  Into the journal each begins with its priority, which is not
+shown there: so ``journalctl -p warning`` finds warnings.
 """
 
 import contextlib
 import logging
+import os
 import re
 import sys
 from collections.abc import Mapping
@@ -16,6 +19,7 @@ import structlog
 from structlog.typing import EventDict, Processor
 
 from consul_edge import metrics
+from consul_edge.progress import PROGRESS
 
 # Consul decodes the names of parameters: "%74oken" and "t%6Fken" are "token", too.
 _TOKEN: Final = "".join(f"(?:{letter}|%{ord(letter):x})" for letter in "token")
@@ -35,6 +39,15 @@ _SECRET_NAMES: Final = ("token", "auth", "authorization", "password", "secretid"
 """What the names of fields end in whose value is a secret whatever it looks like."""
 
 
+_PRIORITIES: Final = (
+    (logging.CRITICAL, "<2>"),
+    (logging.ERROR, "<3>"),
+    (logging.WARNING, "<4>"),
+    (logging.INFO, "<6>"),
+)
+"""Levels from which on a line has a priority, as sd-daemon(3) writes them; below it is 7."""
+
+
 def redact(text: str) -> str:
     """
     Blank out what looks like a token.
@@ -47,7 +60,22 @@ def redact(text: str) -> str:
     return _NAMED.sub(r"\1***", _QUOTED.sub(r"\1***\4", text))
 
 
-def configure(*, level: str, log_format: str) -> None:
+def is_journal(stream: TextIO, journal_stream: str) -> bool:
+    """
+    Tell whether a stream ends in systemd's journal.
+
+    Args:
+        journal_stream: ``JOURNAL_STREAM`` of the environment: device and inode of the stream that
+            the manager connected, which may have been sent elsewhere since.
+    """
+    try:
+        status = os.fstat(stream.fileno())
+    except (OSError, ValueError):  # closed, or no file at all
+        return False
+    return journal_stream == f"{status.st_dev}:{status.st_ino}"
+
+
+def configure(*, level: str, log_format: str, journal_stream: str | None = None) -> None:
     """
     Send every log of this process, libraries' too, to stderr.
 
@@ -55,7 +83,11 @@ def configure(*, level: str, log_format: str) -> None:
         level: ``debug``, ``info``, ``warning`` or ``error``.
 
         log_format: ``logfmt`` or ``json``.
+
+        journal_stream: As in :func:`is_journal`; None: as it was the last time.
     """
+    if journal_stream is not None:
+        _Handler.has_priorities = is_journal(sys.stderr, journal_stream)
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -96,15 +128,29 @@ class _Handler(logging.StreamHandler[TextIO]):
     token.
     """
 
+    has_priorities = False
+
     def emit(self, record: logging.LogRecord) -> None:
         metrics.log_message(record.levelno)
+        PROGRESS.hide()
         super().emit(record)
+        PROGRESS.again()
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = super().format(record)
+        if not self.has_priorities:
+            return line
+        return _priority(record.levelno) + line
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the library's name
         kind = type(sys.exception()).__name__
         place = f"{record.name} ({record.filename}:{record.lineno})"
         with contextlib.suppress(Exception):
             self.stream.write(f"a log line of {place} cannot be written: {kind}\n")
+
+
+def _priority(level: int) -> str:
+    return next((mark for least, mark in _PRIORITIES if level >= least), "<7>")
 
 
 def _milliseconds(_logger: Any, _name: str, event: EventDict) -> EventDict:

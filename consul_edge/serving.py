@@ -27,10 +27,14 @@ def serve(loaded: "Loaded", env: Mapping[str, str]) -> None:
     """
 
     async def serving() -> None:
+        from consul_edge import logs
         from consul_edge.app import serve
         from consul_edge.notify import Notifier
         from consul_edge.web import handed_over
 
+        log = loaded.settings.log
+        journal_stream = env.get("JOURNAL_STREAM", "")
+        logs.configure(level=log.level, log_format=log.format, journal_stream=journal_stream)
         handed = handed_over.take(env, pid=os.getpid())
         settings = handed_over.adopted(loaded, handed)
         await serve(settings, Notifier.of(env, pid=os.getpid()), handed)

@@ -20,7 +20,7 @@ REPO: Final = Path(__file__).parent.parent
 
 ROOMS: Final = (
     {"core"},
-    {"config", "metrics"},
+    {"config", "metrics", "progress"},
     {"logs", "notify"},
     {"upstream", "calling"},
     {"cache"},

@@ -2,11 +2,13 @@ import contextlib
 import io
 import json
 import logging
+import os
 import re
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import NoReturn
+from pathlib import Path
+from typing import NoReturn, TextIO
 
 import pytest
 import structlog
@@ -264,3 +266,51 @@ def test_level_below_the_configured_one_is_not_written(
         log.debug("fine")
         log.info("coarse")
     assert len(write.lines()) == written
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[TextIO]:
+    """Give a file that stands where a manager says that the journal is."""
+    with (tmp_path / "journal").open("w+") as stream:
+        yield stream
+    configure(level="info", log_format="logfmt", journal_stream="")
+
+
+def begin(stream: TextIO, said: str, log_format: str = "logfmt") -> None:
+    """Do as the process does whose stderr that is, and reload its level once."""
+    with contextlib.redirect_stderr(stream):
+        configure(level="info", log_format=log_format, journal_stream=said)
+        configure(level="debug", log_format=log_format)
+
+
+def name_of(stream: TextIO) -> str:
+    """Give what a manager would say of a stream."""
+    status = os.fstat(stream.fileno())
+    return f"{status.st_dev}:{status.st_ino}"
+
+
+def written(stream: TextIO) -> list[str]:
+    """Read what went there."""
+    stream.seek(0)
+    return stream.read().splitlines()
+
+
+def test_line_of_the_journal_begins_with_its_priority(write: Writer, journal: TextIO) -> None:
+    """The edge's and libraries', in either format."""
+    begin(journal, name_of(journal), "json" if write.is_json else "logfmt")
+    log = structlog.get_logger()
+    for level in ("debug", "info", "warning", "error", "critical"):
+        getattr(log, level)("event")
+    logging.getLogger("some.library").warning("event")
+    lines = written(journal)
+    assert [line[:3] for line in lines] == ["<7>", "<6>", "<4>", "<3>", "<2>", "<4>"]
+    assert {line[3] for line in lines} == {"{" if write.is_json else "t"}
+
+
+@pytest.mark.usefixtures("write")
+@pytest.mark.parametrize("said", ["", "1:2", "nonsense"])
+def test_line_that_goes_elsewhere_has_no_priority(journal: TextIO, said: str) -> None:
+    """A variable that a parent left, or a stderr that was sent to a file, is no journal."""
+    begin(journal, said)
+    structlog.get_logger().warning("event")
+    assert [line[:3] for line in written(journal)] == ["ts="]

@@ -19,6 +19,7 @@ import msgspec
 from prometheus_client.parser import text_string_to_metric_families
 
 from consul_edge.core.errors import EdgeError
+from consul_edge.progress import PROGRESS
 
 NODES: Final = "/api/v1/nodes"
 FLUSH: Final = "/api/v1/admin/cache/nodes/flush"
@@ -101,7 +102,10 @@ async def measure(plan: Plan) -> Findings:
         trace_configs=[trace],
     ) as session:
         bench = _Bench(session, plan, findings)
-        await bench.run()
+        try:
+            await bench.run()
+        finally:
+            PROGRESS.end()
     return findings
 
 
@@ -135,6 +139,7 @@ class _Bench:
         warming = Tally()
         for number in range(self._plan.warmup + self._plan.iterations):
             into = warming if number < self._plan.warmup else tally
+            PROGRESS.show(f"{name}: {number} of {self._plan.warmup + self._plan.iterations}")
             try:
                 into.seconds.append(await ask())
             except _Failed as failed:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from consul_edge.bench import measuring
+from consul_edge.progress import PROGRESS
 from tests.bench_nodes.conftest import Bench, files
 from tests.bench_nodes.small_edge import TOKEN, SmallEdge
 from tests.processes import free_port
@@ -47,6 +48,20 @@ async def test_no_warm_up_leaves_the_first_answer_in(
     await bench("baseline", "--iterations", 2, "--warmup", 0)
 
     assert baseline(output)["hits"]["raw_times_ms"] == [100.0, 2.0]
+
+
+async def test_progress_of_both_series_is_shown_and_taken_away(
+    bench: Bench, edge: SmallEdge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A measurement of minutes says how far it is; its end leaves nothing behind."""
+    shown: list[str] = []
+    monkeypatch.setattr(PROGRESS, "show", shown.append)
+    monkeypatch.setattr(PROGRESS, "end", lambda: shown.append(""))
+    await bench("baseline", "--iterations", 2, "--warmup", 1)
+
+    assert shown == [
+        f"{name}: {number} of 3" for name in ("hits", "misses") for number in range(3)
+    ] + [""]
 
 
 async def test_one_connection_serves_all_requests(

@@ -46,7 +46,10 @@ class Confined(EdgeProcess):
         self.write_config()
         words = [sys.executable, "-m", "consul_edge", "serve", "--config", str(self.config)]
         command = confinement.command(SERVICE, self.folder, words)
-        self.process = Process(self.name, command, self.folder / "log", self._env)
+        log = self.folder / "log"
+        log.touch()
+        journal = {"JOURNAL_STREAM": f"{log.stat().st_dev}:{log.stat().st_ino}"}
+        self.process = Process(self.name, command, log, self._env | journal)
 
 
 @pytest.fixture
@@ -146,10 +149,11 @@ async def test_edge_lives_under_the_restrictions_of_the_unit(consul: str, ear: E
             assert await status_of(edge, target) == 200
         await eventually(lambda: ear.count("WATCHDOG=1") > 3, "the watchdog fed")
         await eventually(lambda: ear.heard("STATUS=1 of 1 servers up"), "a status")
-        status = told_by_kernel(edge.pid)
+        status, lines = told_by_kernel(edge.pid), edge.log_lines()
         edge.terminate()
         assert (edge.returncode, (edge.folder / "snapshot").exists()) == (0, True)
     assert ear.heard("STOPPING=1")
+    assert [line[:6] for line in lines if "event=serving" in line] == ["<6>ts="]
     assert "\nSeccomp:\t2\n" in status
     assert "\nNoNewPrivs:\t1\n" in status
     assert f"\nUid:\t{confinement.USER}\t" in status or not confinement.can_mount()

@@ -20,6 +20,8 @@ from consul_edge.upstream.answer import Answer
 from consul_edge.upstream.client import Body, Client, Intent
 from consul_edge.upstream.servers import Server
 from consul_edge.upstream.slots import Lease
+from consul_edge.upstream.tally import tally
+from consul_edge.upstream.turnstile import Turnstile
 
 RESTORE_TIMEOUT = 600.0
 """Seconds for the answer to a write that streams: restoring a snapshot takes Consul long."""
@@ -88,7 +90,7 @@ class Courier:
         self._restore = self._silence(RESTORE_TIMEOUT)
         self._beat = aiohttp.ClientTimeout(total=timeout * HEARTBEAT_SHARE)
         self._max_connections = max_connections
-        self._pool = asyncio.Semaphore(max_connections)
+        self._pool = Turnstile(max_connections, "pool")
 
     async def read(
         self,
@@ -114,16 +116,18 @@ class Courier:
         if question.is_short:
             async with self._in_pool(lease):
                 sent = Intent.READ, call.method, target, question.headers, question.body
-                answer = await self._send(server, lease, self._read, *sent)
-                await answer.read()
+                with tally(server.label, "read") as told:
+                    answer = told.answer = await self._send(server, lease, self._read, *sent)
+                    await answer.read()
                 return answer
         timeout = self._stream
         if call.poll is not None:
             timeout = self._silence(patience or longest_patience(call.poll.wait))
         sent = Intent.WATCH, call.method, target, question.headers, question.body
-        answer = await self._send(server, lease, timeout, *sent)
-        if not call.endpoint.stream or answer.status in JUDGED:
-            await answer.read()
+        with tally(server.label, "poll" if call.poll is not None else "stream") as told:
+            answer = told.answer = await self._send(server, lease, timeout, *sent)
+            if not call.endpoint.stream or answer.status in JUDGED:
+                await answer.read()
         return answer
 
     async def write(
@@ -144,8 +148,9 @@ class Courier:
         body: Body = question.body if stream is None else stream
         async with self._in_pool(lease):
             sent = Intent.WRITE, call.method, call.target, question.headers, body
-            answer = await self._send(server, lease, timeout, *sent)
-            await answer.read()
+            with tally(server.label, "write") as told:
+                answer = told.answer = await self._send(server, lease, timeout, *sent)
+                await answer.read()
             return answer
 
     async def leader(self, server: Server) -> str | None:

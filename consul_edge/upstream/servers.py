@@ -11,14 +11,12 @@ Rule 3: nothing here waits.  Whoever waits for a change of the situation awaits 
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
-from operator import attrgetter
-from typing import Final
 
 import structlog
 
 from consul_edge import metrics
 from consul_edge.core.address import Address
+from consul_edge.upstream.gauges import Gauges
 from consul_edge.upstream.slots import Slots
 
 log = structlog.get_logger()
@@ -155,6 +153,7 @@ class Servers:
         self._led_at = float("-inf")
         self.active = servers[0]
         self._news: asyncio.Future[None] | None = None
+        self._gauges = Gauges(lambda server: server is self.active)
         self.replace(servers, last_resort)
 
     def replace(self, servers: Sequence[Server], last_resort: Sequence[Server] = ()) -> None:
@@ -163,7 +162,7 @@ class Servers:
         self._all = (*self._servers, *last_resort)
         if self.active not in self._all:
             self.active = self._all[0]
-        self._show()
+        self._gauges.show(self._all)
 
     def __iter__(self) -> Iterator[Server]:
         return iter(self._all)
@@ -214,6 +213,7 @@ class Servers:
             return
         server.is_out = True
         server.tenure = None
+        metrics.UPSTREAM_LOSSES.labels(server.label).inc()
         log.warning("server lost", server=server.name, reason=reason)
         self.wake(server)
         self.announce()
@@ -264,31 +264,3 @@ class Servers:
         if server.leader == "":
             return 2
         return 0 if server in self._servers else 1
-
-    def _show(self) -> None:
-        """Let the gauges look here when Prometheus scrapes, so that requests pay nothing."""
-        for label in {server.label for server in self._all}:
-            group = tuple(server for server in self._all if server.label == label)
-            metrics.UPSTREAM_UP.labels(label).set_function(partial(_is_any_well, group))
-            metrics.UPSTREAM_ACTIVE.labels(label).set_function(partial(self._is_active_in, group))
-            for kind, read in _CONNECTIONS.items():
-                gauge = metrics.UPSTREAM_CONNECTIONS.labels(label, kind)
-                gauge.set_function(partial(_total, group, read))
-
-    def _is_active_in(self, group: tuple[Server, ...]) -> bool:
-        return self.active in group
-
-
-def _is_any_well(group: tuple[Server, ...]) -> bool:
-    return any(not server.is_out for server in group)
-
-
-def _total(group: tuple[Server, ...], read: Callable[[Slots], int]) -> int:
-    return sum(read(server.slots) for server in group)
-
-
-_CONNECTIONS: Final[dict[str, Callable[[Slots], int]]] = {
-    "short": attrgetter("short"),
-    "poll": attrgetter("polls"),
-    "abandoned": attrgetter("abandoned"),
-}

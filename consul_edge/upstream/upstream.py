@@ -77,6 +77,7 @@ class Upstream:
 
     async def start(self) -> None:
         """Resolve names; take a first heartbeat, for later ones to differ from."""
+        metrics.UPSTREAM_MAX_CONNECTIONS.set_function(lambda: self.local_agent.slots.limit)
         await self._names.start()
         for server in (*self.servers, self.local_agent):
             self.rotation.listen(server)

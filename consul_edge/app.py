@@ -62,6 +62,7 @@ from consul_edge.web.parked import Parked
 from consul_edge.web.protocol import EdgeProtocol
 from consul_edge.web.proxy import Proxy
 from consul_edge.web.rendering import Rendering
+from consul_edge.web.request_id import give_back
 from consul_edge.web.routes import add_routes
 from consul_edge.web.status_line import status_line, warming_shown
 from consul_edge.web.under_way import UnderWay
@@ -138,7 +139,7 @@ def create_app(settings: Settings) -> web.Application:
     gate = Gate(admin_token, trusts_loopback=admin.trust_loopback)
     known = caches(cache, settings, sites, rules, enriched.archive, views)
     add_routes(app, proxy, Admin(known, rules, gate, instance=instance), enriched)
-    app.on_response_prepare.append(tidy)
+    app.on_response_prepare.extend((tidy, give_back))
 
     async def upstream_life(_app: web.Application) -> AsyncIterator[None]:
         await upstream.start()

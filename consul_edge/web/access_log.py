@@ -5,12 +5,13 @@ from aiohttp import web
 from aiohttp.abc import AbstractAccessLogger
 
 from consul_edge.core.request import redacted
+from consul_edge.web.request_id import make, request_id
 
 log = structlog.get_logger("consul_edge.access")
 
 
 class AccessLog(AbstractAccessLogger):
-    """Logs method, redacted target, status, size, seconds and peer."""
+    """Logs method, redacted target, status, size, seconds, peer, server and name."""
 
     def log(self, request: web.BaseRequest, response: web.StreamResponse, time: float) -> None:
         """Write one line; query values are blanked, for any of them may be a token."""
@@ -22,6 +23,7 @@ class AccessLog(AbstractAccessLogger):
             seconds=time,
             client=request.remote,
             server=response.headers.get("X-Consul-Edge-Server"),
+            name=request_id(request),
         )
 
 
@@ -34,8 +36,16 @@ def record(
     seconds: float,
     client: str | None,
     server: str | None,
+    name: str | None = None,
 ) -> None:
-    """Write one line; *target* as ``loggable`` makes it."""
+    """
+    Write one line.
+
+    Args:
+        target: As ``loggable`` makes it.
+
+        name: As ``request_id`` tells it; None: its client gave it none.
+    """
     log.info(
         "request",
         method=method,
@@ -45,6 +55,7 @@ def record(
         seconds=round(seconds, 6),
         client=client,
         server=server,
+        request_id=name or make(),
     )
 
 

@@ -13,6 +13,7 @@ from aiohttp import web
 
 from consul_edge import metrics
 from consul_edge.core.request import redacted
+from consul_edge.web.request_id import request_id
 
 log = structlog.get_logger()
 
@@ -54,6 +55,7 @@ def record(request: web.Request, status: int, outcome: str, **facts: object) -> 
         status=status,
         outcome=outcome,
         peer=request.remote or "unix socket",
+        request_id=request_id(request),
         **facts,
     )
 

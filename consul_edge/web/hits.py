@@ -15,6 +15,7 @@ from multidict import CIMultiDict
 from consul_edge.cache.served import Served
 from consul_edge.core.entry import Entry
 from consul_edge.upstream.answer import WHOLE_BYTES
+from consul_edge.web import request_id
 from consul_edge.web.keys import UNTYPED
 from consul_edge.web.rendering import SMALL_BYTES, Rendering, answer_headers, compress, send
 from consul_edge.web.streaming import write_whole
@@ -89,6 +90,8 @@ class Hits:
             or transport is None
             or transport.is_closing()
             or transport.get_write_buffer_size()
+            # It comes back in the head, which is everybody's here.
+            or request_id.HEADER in request.headers
         ):
             return None
         parts = self._rendering.parts(served, zipped=zipped)

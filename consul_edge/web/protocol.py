@@ -19,6 +19,7 @@ from aiohttp.http_exceptions import (
 from consul_edge import metrics
 from consul_edge.cache.plan import Plan
 from consul_edge.web import api_errors
+from consul_edge.web.request_id import request_id
 
 if TYPE_CHECKING:
     from consul_edge.web.fastlane.connection import Connection
@@ -135,8 +136,9 @@ class EdgeProtocol(web.RequestHandler):
         if isinstance(exc, HttpProcessingError):
             status, text = self._explain(exc)
         else:
-            log.error("request failed", exc_info=exc)
-            text = "an internal error; the log has it"
+            name = request_id(request)
+            log.error("request failed", request_id=name, exc_info=exc)
+            text = f"an internal error; the log has it as request_id={name}"
         metrics.HTTP_REQUESTS.labels("edge", "OTHER", str(status)).inc()
         # Without an application nobody takes aiohttp's own Server header away.
         named = {"Server": "consul-edge"}

@@ -114,6 +114,7 @@ class TestToken:
         await expect(visitor.locator("#drawer .why")).to_be_visible()
         calls = [one for one in asked if "/static/" not in one.url]
         assert len(calls) > 5
+        assert any("/api/v1/events" in one.url for one in calls)
         for one in calls:
             is_admin = "/api/v1/admin/" in one.url
             wanted = (TOKEN, f"Bearer {ADMIN}" if is_admin else None)

@@ -14,8 +14,6 @@ export const ADMIN = "consul-edge.admin";
 /** What a header can carry; no token has more. */
 const SPELLED = /^[\x21-\x7e]{1,4096}$/;
 
-const listeners = new Set();
-
 /** Give the headers that say who asks. */
 export function headers() {
   const token = stored(TOKEN);
@@ -55,7 +53,6 @@ export function keep(name, token) {
   } catch {
     return false;
   }
-  for (const listener of listeners) listener(name);
   return true;
 }
 
@@ -66,11 +63,6 @@ export function forget(name) {
   } catch {
     // Then there was none.
   }
-}
-
-/** Have somebody told the name of each token that is entered: what he asks goes on in its name. */
-export function whenEntered(listener) {
-  listeners.add(listener);
 }
 
 function stored(name) {

@@ -21,8 +21,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     try:
         return _bench(arguments)
-    except (LoadFailedError, OSError, AssertionError) as error:
-        return _complain(str(error))
     except KeyboardInterrupt:
         return _complain("interrupted")
     finally:
@@ -30,30 +28,22 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _bench(arguments: argparse.Namespace) -> int:
-    for program in report.PROGRAMS:
-        try:
-            peer(program)
-        except PeerMissingError as missing:
-            return _complain(f"{program} is needed: {missing}")
-    server_core, load_core = cores()
-    quick: bool = arguments.quick
-    plan = Plan(
-        rounds=arguments.rounds or (1 if quick else 3),
-        seconds=arguments.seconds or (1 if quick else 2),
-        server_core=server_core,
-        load_core=load_core,
-        crowds=tuple(arguments.clients),
-        is_quick=quick,
-    )
+    trouble = _trouble(arguments.scenarios)
+    if trouble:
+        return _complain(trouble)
+    plan = _plan(arguments)
     facts = report.machine(plan)
-    # A run that is only to see that it runs does not replace what was measured.
-    writes: bool = arguments.write or not (arguments.scenarios or quick)
-    sections = []
+    parts = (arguments.scenarios, plan.connections, plan.only, plan.is_quick)
+    # What is not the whole, or is only to see that it runs, replaces nothing unasked.
+    writes = arguments.write or not any(parts)
+    sections, failed = [], []
     for name in arguments.scenarios or ALL:
-        began = time.monotonic()
-        plan.say(f"{name}: {ALL[name].TITLE}")
-        section = ALL[name].run(plan)
-        plan.say(f"  took {time.monotonic() - began:.0f} s")
+        try:
+            section = _measured(plan, name)
+        except (LoadFailedError, OSError, AssertionError) as error:
+            failed.append(f"{name} was not measured: {error}")
+            _complain(failed[-1])
+            continue
         sections.append(section)
         if writes:
             results.write({name: results.entry(facts, section, datetime.now(UTC))}, list(ALL))
@@ -61,7 +51,43 @@ def _bench(arguments: argparse.Namespace) -> int:
     if arguments.json is not None:
         document = {"machine": facts, "sections": [section.as_json() for section in sections]}
         arguments.json.write_text(json.dumps(document, indent=2) + "\n")
-    return 0
+    return _complain("; ".join(failed)) if failed else 0
+
+
+def _trouble(scenarios: Sequence[str]) -> str:
+    """Say what is missing; nothing if all is there."""
+    for name in scenarios:
+        if name not in ALL:
+            return f"unknown scenario {name!r}; there are {', '.join(ALL)}"
+    for program in report.PROGRAMS:
+        try:
+            peer(program)
+        except PeerMissingError as missing:
+            return f"{program} is needed: {missing}"
+    return ""
+
+
+def _plan(arguments: argparse.Namespace) -> Plan:
+    server_core, load_core = cores()
+    quick: bool = arguments.quick
+    return Plan(
+        rounds=arguments.rounds or (1 if quick else 3),
+        seconds=arguments.seconds or (1 if quick else 2),
+        server_core=server_core,
+        load_core=load_core,
+        crowds=tuple(arguments.clients),
+        connections=tuple(arguments.connections),
+        only=tuple(arguments.only),
+        is_quick=quick,
+    )
+
+
+def _measured(plan: Plan, name: str) -> report.Section:
+    began = time.monotonic()
+    plan.say(f"{name}: {ALL[name].TITLE}")
+    section: report.Section = ALL[name].run(plan)
+    plan.say(f"  took {time.monotonic() - began:.0f} s")
+    return section
 
 
 def _complain(text: str) -> int:
@@ -85,6 +111,17 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N",
         default=(1000, 5000),
         help="of the fan-out, one crowd after the other (1000 5000)",
+    )
+    parser.add_argument(
+        "--connections",
+        type=_count,
+        nargs="+",
+        metavar="N",
+        default=(),
+        help="of the loads by wrk, instead of the scenario's own",
+    )
+    parser.add_argument(
+        "--only", nargs="+", metavar="NAME", default=(), help="contenders to put under load"
     )
     parser.add_argument(
         "--write",

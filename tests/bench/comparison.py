@@ -120,16 +120,19 @@ def _figure(aim: Aim, loads: Loads) -> Figure | None:
 
 def added(bursts: Bursts, names: Iterable[str], direct: str) -> list[Figure]:
     """Tell what each proxy adds to what a single caller of *direct* waits."""
-    without = bursts[direct, ALONE]
+    without = _good(bursts, direct)
     return [
         Figure(
             f"added p50 at 1 connection, {name}",
             "us",
-            tuple(
-                one.p50 - other.p50
-                for one, other in zip(bursts[name, ALONE], without, strict=True)
-            ),
+            tuple(one.p50 - other.p50 for one, other in zip(rounds, without, strict=True)),
         )
         for name in names
-        if not _reason(bursts[name, ALONE]) and not _reason(without)
+        if without and (rounds := _good(bursts, name))
     ]
+
+
+def _good(bursts: Bursts, name: str) -> Sequence[Burst]:
+    """Give those of a single caller, if all of them count."""
+    rounds = bursts.get((name, ALONE), [])
+    return [] if _reason(rounds) else rounds

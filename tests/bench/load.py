@@ -215,10 +215,16 @@ def in_turns(plan: Plan, contenders: Sequence[Contender], connections: Iterable[
     """
     Put every contender under every number of connections, round by round.
 
+    Args:
+        contenders: Less those that the plan leaves out.
+
+        connections: Unless the plan says others.
+
     Returns:
         The bursts of each; the same place in two lists is the same round.
     """
-    connections = tuple(connections)
+    connections = plan.connections or tuple(connections)
+    contenders = [one for one in contenders if not plan.only or one.name in plan.only]
     bursts: Bursts = {}
     slow: set[tuple[str, int]] = set()
     for one in contenders:

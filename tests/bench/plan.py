@@ -26,6 +26,12 @@ class Plan:
     crowds: tuple[int, ...] = (1000, 5000)
     """Clients of the fan-out, each with a connection of its own."""
 
+    connections: tuple[int, ...] = ()
+    """Of a load, instead of the scenario's own."""
+
+    only: tuple[str, ...] = ()
+    """Contenders that alone are put under load; all of the scenario's by default."""
+
     is_quick: bool = False
     """Whether it is only to be seen that everything runs: less of everything then."""
 

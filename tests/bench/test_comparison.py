@@ -76,3 +76,5 @@ def test_what_a_proxy_adds_is_told_round_by_round() -> None:
     (figure,) = added(measured, ["edge"], "direct")
 
     assert figure.rounds == (50.0, 60.0)
+    assert added(measured, ["nginx"], "direct") == []
+    assert added(measured, ["edge"], "consul") == []

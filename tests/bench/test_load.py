@@ -98,6 +98,22 @@ def test_contenders_take_turns_within_each_round(monkeypatch: pytest.MonkeyPatch
     }
 
 
+def test_plan_may_leave_contenders_and_connections_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who tunes one of them need not wait for the others."""
+    seen = []
+
+    def record(_plan: Plan, one: Contender, connections: int, _seconds: int) -> Burst:
+        seen.append((one.name, connections))
+        return parse(GOOD.replace('"requests": 10', '"requests": 1000'))
+
+    monkeypatch.setattr(load, "burst", record)
+    monkeypatch.setattr(load, "trouble_of", lambda *_: "")
+    plan = replace(PLAN, only=("b",), connections=(8,))
+    in_turns(plan, [entrant("a"), entrant("b")], (1, 32))
+
+    assert seen == [("b", 8)] * 2
+
+
 def test_slow_contender_gets_longer_bursts_from_then_on(monkeypatch: pytest.MonkeyPatch) -> None:
     """One in which most connections had no answer would tell of the fastest answers only."""
     seen = []

@@ -54,8 +54,11 @@ def _walk(
     if not isinstance(node, yaml.MappingNode):
         if node.tag != "tag:yaml.org,2002:null":  # a section with all its keys commented out
             path = prefix.rstrip(".") or "top level"
-            value = mask(path, node.value if isinstance(node, yaml.ScalarNode) else "[...]")
-            yield Problem(_where(file, node), path, value, "expected a mapping of keys to values")
+            shown: object = "[...]"
+            if isinstance(node, yaml.ScalarNode):
+                # A secret may be all that stands in the place of the section that it belongs to.
+                shown = "***" if _may_hold_secrets(prefix) else mask(path, node.value)
+            yield Problem(_where(file, node), path, shown, "expected a mapping of keys to values")
         return
     seen: dict[str, int] = {}
     for key, value in node.value:
@@ -106,3 +109,7 @@ def _items(file: Path, loader: yaml.SafeLoader, node: yaml.MappingNode) -> list[
 
 def _where(file: Path, node: yaml.Node) -> str:
     return f"{file}:{node.start_mark.line + 1}"
+
+
+def _may_hold_secrets(prefix: str) -> bool:
+    return any(path.startswith(prefix) and row.kind.secret for path, row in SETTINGS.items())

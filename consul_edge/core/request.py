@@ -20,6 +20,9 @@ _INDEX: Final = re.compile(r"0*([1-9][0-9]{0,19})")
 
 _LARGEST_INDEX: Final = 2**64 - 1
 
+_USER: Final = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*://)?[^/?#]*@")
+"""What stands before a host; nothing of an origin-form target, which begins with a slash."""
+
 _LEGACY_ACL: Final = re.compile(
     r"(.*/acl/+(?:create|update|destroy|info|clone|list)/).+", re.DOTALL
 )
@@ -113,7 +116,9 @@ def origin_form(target: str) -> str:
         return target
     _, sign, rest = target.partition("://")
     if not sign:
-        raise BadRequest(f"the request target {target[:100]!r} is neither a path nor a URL")
+        raise BadRequest(
+            f"the request target {redacted(target)[:100]!r} is neither a path nor a URL"
+        )
     authority_end = min((at for at in (rest.find("/"), rest.find("?")) if at >= 0), default=-1)
     if authority_end < 0:
         return "/"
@@ -162,6 +167,7 @@ def redacted(target: str) -> str:
     '/v1/acl/info/***'
     """
     path, question, query = target.partition("?")
+    path = without_user(path)
     legacy = _LEGACY_ACL.fullmatch(decode_path(path))
     if legacy is not None:
         path = f"{legacy[1]}***"
@@ -173,6 +179,16 @@ def redacted(target: str) -> str:
         + "?"
         + "&".join(name + sign + ("***" if value else "") for name, sign, value in pairs)
     )
+
+
+def without_user(text: str) -> str:
+    """
+    Leave user and password out of a URL, or of what stands in a Host header, for a log or a text.
+
+    >>> [without_user(text) for text in ("http://u:p@a/b@c", "u:p@a:8510", "/v1/kv/a@b")]
+    ['http://***@a/b@c', '***@a:8510', '/v1/kv/a@b']
+    """
+    return _USER.sub(r"\1***@", text)
 
 
 def _poll(endpoint: Endpoint, parameters: dict[str, str]) -> Poll | None:

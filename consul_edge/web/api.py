@@ -14,6 +14,7 @@ import msgspec
 from aiohttp import hdrs, web
 
 from consul_edge.core.errors import BadRequest, Refused
+from consul_edge.core.request import redacted
 from consul_edge.enrich.archive import Order
 from consul_edge.enrich.categorize import Categorizer
 from consul_edge.enrich.parameters import MAX_LENGTH
@@ -118,4 +119,4 @@ class Api:
 
 async def nowhere(request: web.Request) -> web.StreamResponse:
     """Refuse what is no route of the API."""
-    raise Refused(404, f"there is no such route: {request.path[:200]!r}")
+    raise Refused(404, f"there is no such route: {redacted(request.path)[:200]!r}")

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from consul_edge.core.errors import Refused
+from consul_edge.core.request import without_user
 
 MOST_REMEMBERED, LONGEST_REMEMBERED = 1000, 300
 """Hosts that are accepted without another look: how many, and of how many characters."""
@@ -44,8 +45,8 @@ class Hosts:
         if not self._is_accepted(host):
             raise Refused(
                 421,
-                f"the Host {host[:200]!r} is not served here: expected an IP address,"
-                " a loopback name or a name from allowed_hosts",
+                f"the Host {without_user(host)[:200]!r} is not served here: expected an IP"
+                " address, a loopback name or a name from allowed_hosts",
             )
         if len(self._accepted) < MOST_REMEMBERED and len(host) <= LONGEST_REMEMBERED:
             self._accepted.add(host)

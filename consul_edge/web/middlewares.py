@@ -16,6 +16,7 @@ from consul_edge import metrics
 from consul_edge.core.access import is_for_everybody
 from consul_edge.core.errors import BadRequest, EdgeError, LimitReached, Refused
 from consul_edge.core.headers import via
+from consul_edge.core.request import redacted, without_user
 from consul_edge.web import api_errors, audit
 from consul_edge.web.keys import ACCESS, GENERATION, HOSTS, INSTANCE, UNDER_WAY, UNTYPED
 from consul_edge.web.proxy import CALL
@@ -133,16 +134,15 @@ def check_site(request: web.Request) -> None:
         )
     origin = request.headers.get(hdrs.ORIGIN)
     if origin is not None and _authority(origin) != request.headers.get(hdrs.HOST):
-        raise Refused(
-            403, f"a {request.method} from another site is refused (Origin: {origin[:200]})"
-        )
+        origin = without_user(origin)[:200]
+        raise Refused(403, f"a {request.method} from another site is refused (Origin: {origin})")
 
 
 def _authority(url: str) -> str:
     try:
         return urlsplit(url).netloc
     except ValueError:
-        raise BadRequest(f"{url[:100]!r} is no URL") from None
+        raise BadRequest(f"{redacted(url)[:100]!r} is no URL") from None
 
 
 def render_error(error: EdgeError) -> web.Response:

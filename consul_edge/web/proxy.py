@@ -13,7 +13,7 @@ from consul_edge.core.errors import BadRequest, Refused, ServerFailed
 from consul_edge.core.headers import Pairs, request_headers, response_headers, via
 from consul_edge.core.policy import cache_status
 from consul_edge.core.readings import clean, climbs, readings
-from consul_edge.core.request import Call, origin_form, parse_call
+from consul_edge.core.request import Call, origin_form, parse_call, redacted
 from consul_edge.upstream.answer import Answer
 from consul_edge.upstream.courier import Question
 from consul_edge.upstream.upstream import Upstream
@@ -136,7 +136,7 @@ class Proxy:
 
     def _check(self, call: Call) -> None:
         if not self._is_served(call):
-            path = call.target.partition("?")[0]
+            path = redacted(call.target.partition("?")[0])
             raise Refused(404, f"{path[:200]!r} is not served here: expected a path under /v1/")
         endpoint = call.endpoint
         if self._denies_agent_reads and endpoint.path.startswith("/v1/agent/") and call.is_read:

@@ -36,13 +36,17 @@ TARGETS = [
     "/v1/nothing",
     "//v1/kv/a",
     "/nothing",
+    "/v1/%61cl/info/{}",
+    "/v1/acl//destroy/{}?x={}",
+    "/nodes",
+    "/api/v1/services",
     "/metrics",
     "/-/ready",
     "/api/v1/admin/cache/proxy/info",
     "/api/v1/admin/cache/proxy/flush",
     "/api/v1/admin/cache/proxy/flush?key=/v1/kv/a",
 ]
-"""Answered, refused, redirected, unknown."""
+"""Answered, refused, redirected, unknown; some with the token in the path."""
 
 QUERIES = ["token={}", "%74oken={}", "to%6ben={}", "a=b;token={}", "token={}&token={}", "Token={}"]
 """The ways to write the parameter, and one that is none."""
@@ -55,6 +59,20 @@ HEADERS = [
     ("Authorization", "Basic {}"),
     ("X-Consul-Token", "{}é"),
 ]
+
+BODIES = [
+    ("PUT", "/v1/acl/token", '{"SecretID": "{}"}'),
+    ("PUT", "/v1/acl/create", '{"ID": "{}"}'),
+    ("PUT", "/v1/acl/update", '{"ID": "{}", "Rules": {}'),
+    ("POST", "/v1/acl/login", '{"AuthMethod": "none", "BearerToken": "{}"}'),
+    ("PUT", "/v1/agent/token/default", '{"Token": "{}"}'),
+    ("PUT", "/v1/agent/service/register", '{"Name": "x", "Token": "{}", "Check": 7}'),
+    ("PUT", "/v1/txn", '[{"KV": {"Verb": "set", "Key": "a", "Value": "{}"}}'),
+    ("PUT", "/v1/kv/a", "token={}"),
+    ("GET", "/v1/kv/a", "token={}"),
+    ("POST", "/api/v1/admin/cache/proxy/flush", "token={}"),
+]
+"""Writes that carry a token in what they write, whole and broken."""
 
 BROKEN = [
     b"FETCH /v1/kv/a?token=%b HTTP/1.1\r\nHost: localhost\r\n\r\n",
@@ -78,6 +96,16 @@ BROKEN = [
     b"PUT /v1/kv/a?token=%b HTTP/1.1\r\nHost: localhost\r\nOrigin: http://x.test\r\n\r\n",
     b"GET /v1/kv/a?token=%b HTTP/1.1\r\nHost: localhost\r\nConnection: X-Consul-Token\r\n\r\n",
     b"X-Consul-Token: %b\r\n\r\n",
+    b"GET http://user:%b@localhost/v1/kv/a HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    b"GET http://user:%b@foreign.test/v1/kv/a HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    b"GET http://%b@localhost?/v1/kv/a HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    b"GET /v1/kv/a HTTP/1.1\r\nHost: user:%b@localhost\r\n\r\n",
+    b"PUT /v1/kv/a HTTP/1.1\r\nHost: localhost\r\nOrigin: http://user:%b@x.test\r\n\r\n",
+    b"PUT /v1/kv/a HTTP/1.1\r\nHost: localhost\r\nOrigin: http://[?token=%b\r\n\r\n",
+    b"GET /v1/acl/info/%b HTTP/1.1\r\nHost: foreign.test\r\n\r\n",
+    b"GET /v2/acl/info/%b HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+    b"GET /api/v1/x/acl/info/%b HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+    b"GET /api/v1/nodes?Token=%b HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
 ]
 """What cannot be parsed, or is refused unforwarded, with the token in it."""
 
@@ -113,7 +141,8 @@ def ask(edge: EdgeProcess, token: str) -> list[Answer]:
     """Send the token in every way with every target, by reads and by writes."""
     where = (edge.address, edge.port)
     answers = []
-    for target in TARGETS:
+    for template in TARGETS:
+        target = template.replace("{}", token or "none")
         sign = "&" if "?" in target else "?"
         for query in QUERIES:
             full = f"{target}{sign}{query.replace('{}', token)}"
@@ -122,6 +151,11 @@ def ask(edge: EdgeProcess, token: str) -> list[Answer]:
             header = (name, value.replace("{}", token))
             answers += [exchange(where, method, target, [header]) for method in ("GET", "PUT")]
         answers.append(exchange(where, "GET", target))  # with the edge's own
+    for method, target, body in BODIES:
+        raw = body.replace("{}", token).encode()
+        for named in ([], [("X-Consul-Token", token)]):
+            answers.append(exchange(where, method, target, named, raw))
+            answers.append(exchange(where, method, target, named, raw, chunked=True))
     answers.append(exchange(where, "PUT", f"/v1/acl/destroy/{token}"))
     answers.append(exchange(where, "GET", f"/v1/acl/info/{token}?pretty"))
     return answers
@@ -185,7 +219,7 @@ def test_tokens_in_requests_that_cannot_be_served_are_not_logged(
     """What is malformed or refused leaves no trace of its token."""
     with edge_over(secretive.server, form=form) as edge:
         answers = send_broken(edge, SECRET)
-        assert {answer.status for answer in answers} <= {400, 403, 405, 413, 414, 421, 431}
+        assert {answer.status for answer in answers} <= {400, 403, 404, 405, 413, 414, 421, 431}
         check(SECRET, edge, [])
 
 

@@ -113,6 +113,7 @@ function listen(grid) {
 }
 
 function setColumns(grid, columns) {
+  hearScroll(grid);
   grid.columns = columns;
   const { style } = grid.element;
   const tracks = columns.map(({ least = 80, share = 1 }) => `minmax(${least}px, ${share}fr)`);
@@ -128,6 +129,7 @@ function setColumns(grid, columns) {
 
 /** Show rows in an order; where these are as before but for those `touched`, the view is held. */
 function setOrder(grid, order, touched) {
+  hearScroll(grid);
   const anchor = touched ? anchorOf(grid, touched) : null;
   grid.order = order;
   grid.element.setAttribute("aria-rowcount", String(order.length + 1));
@@ -145,6 +147,7 @@ function setOrder(grid, order, touched) {
 }
 
 function setDense(grid, isDense) {
+  hearScroll(grid);
   const first = grid.offset / grid.rowHeight;
   const { rowHeight = 32, denseHeight = 24 } = grid.options;
   grid.rowHeight = isDense ? denseHeight : rowHeight;
@@ -215,13 +218,17 @@ function scrollTo(grid, offset) {
 function schedule(grid) {
   grid.frame ||= requestAnimationFrame(() => {
     grid.frame = 0;
-    const { scrollTop } = grid.element;
-    if (scrollTop !== grid.scrolled) {
-      grid.scrolled = scrollTop;
-      grid.offset = toOffset(grid.extent, scrollTop);
-    }
+    hearScroll(grid);
     draw(grid);
   });
+}
+
+/** Learn where somebody has scrolled to: what comes before the next frame must not undo it. */
+function hearScroll(grid) {
+  const { scrollTop } = grid.element;
+  if (scrollTop === grid.scrolled) return;
+  grid.scrolled = scrollTop;
+  grid.offset = toOffset(grid.extent, scrollTop);
 }
 
 /** Where a real pixel stands for several, the wheel would pass over rows. */

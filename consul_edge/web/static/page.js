@@ -41,6 +41,7 @@ const byId = (id) => document.getElementById(id);
 let table = null;
 let rows = null;
 let order = new Uint32Array(0);
+let shownFor = null;
 let speaking = 0;
 let stopShowing = () => {};
 let isShowing = false;
@@ -173,11 +174,19 @@ function show(state, found) {
   rows.grid.setSort(sortOf(state));
   rows.grid.setDense(state.dense);
   rows.setOrder(order);
+  showFirst(state);
   rows.grid.select(state.row ? table.find(state.row) : null);
   if (document.activeElement !== tools.field) tools.field.value = state.q;
   for (const part of tools.parts) part.update(state);
   drawer.update(table, state.row);
   showCount();
+}
+
+/** Begin at the top where somebody asked for other rows, or for another order. */
+function showFirst({ q, filters, sort }) {
+  const asked = JSON.stringify([q, [...filters], sort]);
+  if (shownFor !== null && shownFor !== asked) rows.grid.scrollToTop();
+  shownFor = asked;
 }
 
 function showCount() {

@@ -96,12 +96,18 @@ class Relay:
         far = socket.socket()
         far.setblocking(False)
         near.setblocking(False)
+        pumps: list[asyncio.Task[None]] = []
         try:
             await loop.sock_connect(far, self._target)
-            await asyncio.gather(self._pump(near, far), self._pump(far, near))
+            pumps += map(asyncio.ensure_future, (self._pump(near, far), self._pump(far, near)))
+            await asyncio.gather(*pumps)
         except OSError:
             pass
         finally:
+            # The loop must not wait for what is closed: the number may be another socket's soon.
+            for pump in pumps:
+                pump.cancel()
+            await asyncio.gather(*pumps, return_exceptions=True)
             # A reset, not an orderly end: that is what a dying machine's neighbours send.
             near.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
             near.close()

@@ -47,7 +47,7 @@ export function createCurrent({ kind, rows, place, summary, on, limits }) {
       standing(told) {
         summary.hear(told);
         const now = `${told.cache.state} ${told.active_server}`;
-        if (state !== now) edge.look();
+        if (state && state !== now) edge.look();
         state = now;
       },
       found() {

@@ -14,7 +14,7 @@ import { make, textOrLink } from "./dom.js";
 import { follow } from "./chips.js";
 import { copy } from "./copying.js";
 import { headers } from "./credentials.js";
-import { focusedIn, goOn } from "./drawer_keeping.js";
+import { arrive, focusedIn, goOn } from "./drawer_keeping.js";
 import { spellValues, writeState } from "./state.js";
 import { columnName, known, page, t } from "./words.js";
 
@@ -275,13 +275,9 @@ function overruled(misses, leftOut) {
 /** Make a part of the drawer that is filled when its answer comes. */
 function arriving(title, meanwhile, failed, getting) {
   const place = make("div", { "data-asked": failed }, make("p", {}, meanwhile));
-  const arrive = (...elements) => {
-    place.dataset.arrived = "";
-    place.replaceChildren(...elements);
-  };
   getting().then(
-    (elements) => arrive(...elements),
-    (error) => arrive(make("p", {}, t(failed, { reason: error.message }))),
+    (elements) => arrive(place, elements),
+    (error) => arrive(place, [make("p", {}, t(failed, { reason: error.message }))]),
   );
   return make("section", {}, make("h3", {}, title), place);
 }

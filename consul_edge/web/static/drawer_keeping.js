@@ -3,11 +3,13 @@
  * focus, what is unfolded, and what was asked for until it is there anew.
  */
 
+/** Those of the drawer itself: what was asked for comes with its own. */
+const OWN = ":scope > details";
 const FOCUSABLE = "a[href], button, summary";
 
 /** Have a drawer go on from one of the same row, whose place it has taken already. */
 export function goOn(after, before, focused) {
-  unfold(after, before.element);
+  unfold(unfoldedIn(before.element, OWN), after, OWN);
   for (const place of after.querySelectorAll("[data-asked]")) {
     const old = before.element.querySelector(`[data-asked="${place.dataset.asked}"]`);
     if (old && place.dataset.arrived === undefined) place.replaceChildren(...old.childNodes);
@@ -21,9 +23,20 @@ export function focusedIn(element) {
   return [...element.querySelectorAll(FOCUSABLE)].indexOf(document.activeElement);
 }
 
-function unfold(after, before) {
-  const old = before.querySelectorAll("details");
-  after.querySelectorAll("details").forEach((element, place) => {
-    if (old[place]?.open) element.open = true;
+/** Put answers in the place of what was there, of which as much stays unfolded. */
+export function arrive(place, elements) {
+  const unfolded = unfoldedIn(place, "details");
+  place.dataset.arrived = "";
+  place.replaceChildren(...elements);
+  unfold(unfolded, place, "details");
+}
+
+function unfoldedIn(element, selector) {
+  return [...element.querySelectorAll(selector)].map(({ open }) => open);
+}
+
+function unfold(unfolded, element, selector) {
+  element.querySelectorAll(selector).forEach((one, place) => {
+    if (unfolded[place]) one.open = true;
   });
 }

@@ -253,6 +253,9 @@ function fail(error) {
   else notices.failure(error, load, rights.open);
 }
 
+/** Give what is shown now, for whoever looks into the page from its console. */
+export const now = () => ({ table, order });
+
 function focusedRow() {
   const row = rows?.grid.focused;
   if (row === undefined) return null;

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from typing import Final
+from typing import Any, Final
 
 import pytest
 import pytest_asyncio
@@ -456,7 +456,7 @@ def _event(name: str, data: object) -> str:
     return f"event: {name}\ndata: {json.dumps(data)}\n\n"
 
 
-async def _agree(page: Page, busy: Home) -> bool:
+async def _agree(page: Page, busy: Home) -> Any:
     shown = await page.evaluate(
         """async () => {
           const script = document.querySelector("script[type=module]").src;

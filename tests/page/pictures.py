@@ -61,6 +61,10 @@ async def _help(page: Page, _home: Home) -> None:
     await page.keyboard.press("?")
 
 
+async def _pause(page: Page, _home: Home) -> None:
+    await page.click("#pause")
+
+
 async def _outage(page: Page, home: Home) -> None:
     await home.standin.refuse()
     home.standin.disconnect()
@@ -92,6 +96,8 @@ SCENES: Final = {
     "columns": Scene("/", _open_view),
     "about": Scene("/", _about),
     "help": Scene("/", _help),
+    "paused": Scene("/", _pause),
+    "phone-paused": Scene("/", _pause, window=PHONE),
     "nodes": Scene("/nodes"),
     "dense": Scene("/?dense=1", services=MANY),
     "empty": Scene("/?q=nothing-is-called-so"),

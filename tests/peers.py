@@ -76,6 +76,9 @@ PEERS: Final = {
             ("--version",),
             "systemd 2",
         ),
+        Peer(
+            "kubectl", "kubernetes-client", "usr/bin/kubectl", ("version", "--client"), "Version"
+        ),
         Peer("promtool", "prometheus", "usr/bin/promtool", ("--version",), "promtool, version"),
         Peer(
             "chromium", "chromium", "usr/lib/chromium/chromium", ("--version",), "Chromium", None

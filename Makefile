@@ -27,7 +27,7 @@ fix: $(VENV)/.test ## let the linter mend and format what it can
 	$(BIN)/ruff check --fix consul_edge tests
 	$(BIN)/ruff format consul_edge tests
 
-bench: $(VENV)/.test ## speed against nginx and Consul itself, as ratios of one run
+bench: $(VENV)/.test ## speed against nginx, HAProxy, Varnish and Consul itself, as ratios of one run
 	$(BIN)/python -m tests.bench $(ARGS)
 
 clean: ## remove the virtual environment and caches

@@ -128,6 +128,7 @@ def create_app(settings: Settings) -> web.Application:
     app[HOSTS] = Hosts((*settings.allowed_hosts, *own_names(settings)))
     app[ACCESS] = Access(settings)
     app[UNDER_WAY] = UnderWay(settings.limits.requests_per_client)
+    app[GENERATION].heard.append(partial(_exchange_bounds, app))
     app[PARKED] = parked
     app[RENDERING] = rendering
     app[UPSTREAM] = upstream
@@ -266,3 +267,10 @@ def _tls(settings: Settings) -> ssl.SSLContext | None:
         return server_context(settings.tls.cert, settings.tls.key, settings.tls.client_ca)
     except OSError as error:
         raise EdgeError(f"tls cannot be used: {error}") from error
+
+
+def _exchange_bounds(app: web.Application) -> None:
+    """Let clients do what other settings say, from the next request on."""
+    settings = app[GENERATION].settings
+    app[ACCESS].adopt(settings)
+    app[UNDER_WAY].adopt(settings.limits.requests_per_client)

@@ -3,6 +3,7 @@ How many requests of one client may be under way.
 
 A client that asks faster than it is answered would take the connections of all others.  What
 waits for a change costs little and is not counted here: it has a bound of its own (``parked``).
+What the fast lane answers is never under way: it is answered before anything else is done.
 """
 
 from collections.abc import Iterator

@@ -14,11 +14,12 @@ from prometheus_client import REGISTRY
 from consul_edge.config import load
 from consul_edge.demo.routes import find
 from consul_edge.demo.standin import StandIn
-from consul_edge.web.keys import ACCESS
+from consul_edge.web.keys import GENERATION
 from tests.consul import ConsulAgent
 from tests.core.test_access import KV_SPELLINGS, spelled
 from tests.house import House, edge_over
 from tests.server import ConsulServer
+from tests.waiting import eventually
 from tests.wire import exchange
 
 ADMIN = [("Authorization", "Bearer letmein")]
@@ -190,15 +191,29 @@ async def test_refusal_is_counted_by_its_setting(closed: House) -> None:
 async def test_answer_that_is_kept_is_not_given_once_it_is_denied(
     standin: StandIn,
 ) -> None:
-    """Other settings judge the next request, whatever is in memory."""
+    """Other settings judge the next request, whatever is in memory and however it is known."""
     async with edge_over(standin.base_url) as house:
-        target = "/v1/health/service/web"
-        assert (await house.ask("GET", target)).status == 200
+        target, generation = "/v1/health/service/web", house.app[GENERATION]
+        for _ in range(3):
+            assert (await house.ask("GET", target)).status == 200
         env = {"CONSUL_EDGE_ACCESS__DENY": "/v1/health/"}
-        house.app[ACCESS].adopt(load(file=None, env=env, flags={}).settings)
+        generation.advance(load(file=None, env=env, flags={}).settings)
         assert (await house.ask("GET", target)).status == 403
-        house.app[ACCESS].adopt(load(file=None, env={}, flags={}).settings)
+        generation.advance(load(file=None, env={}, flags={}).settings)
         assert (await house.ask("GET", target)).status == 200
+
+
+async def test_other_bound_holds_from_the_next_request_on(standin: StandIn) -> None:
+    """A client may have as many requests under way as the settings in force say."""
+    async with edge_over(standin.base_url) as house:
+        env = {"CONSUL_EDGE_LIMITS__REQUESTS_PER_CLIENT": "1"}
+        house.app[GENERATION].advance(load(file=None, env=env, flags={}).settings)
+        fault = standin.faults.hang(path="/v1/session/list")
+        reading = asyncio.create_task(house.ask("GET", "/v1/session/list"))
+        await eventually(lambda: fault.hits == 1, "one is under way")
+        assert (await house.ask("GET", "/v1/kv/a")).status == 429
+        fault.lift()
+        assert (await reading).status == 200
 
 
 @pytest.mark.parametrize(

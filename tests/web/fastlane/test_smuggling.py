@@ -12,10 +12,12 @@ from hypothesis import strategies as st
 
 from consul_edge.web.fastlane.connection import Connection
 from consul_edge.web.fastlane.spot import Spot
-from tests.web.fastlane.twins import OTHER, SERVICE, Twins, head, twins
+from tests.web.fastlane.twins import HOST, OTHER, SERVICE, Twins, head, twins
 
 KNOWN: Final = head(SERVICE)
 """Answered so often that the lane knows it."""
+
+SLOW: Final = "/v1/status/peers"
 
 KV: Final = "/v1/kv/smuggled"
 
@@ -58,6 +60,16 @@ MESSAGES: Final = {
     "absolute": b"GET http://127.0.0.1%b HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" % SERVICE.encode(),
     "no-host": b"GET %b HTTP/1.1\r\n\r\n" % SERVICE.encode(),
     "foreign-host": KNOWN.replace(b"127.0.0.1", b"evil.example"),
+    "slow": head(SLOW),
+    "slow-and-known": head(SLOW) + KNOWN,
+    "refused-with-body": head(SERVICE, f"Content-Length: {len(KNOWN)}").replace(
+        HOST, b"evil.example"
+    )
+    + KNOWN,
+    "refused-with-chunks": head(SERVICE, "Transfer-Encoding: chunked").replace(
+        HOST, b"evil.example"
+    )
+    + chunked(KNOWN),
     "missing-route": head("/nowhere"),
     "rest-of-a-head": b"X: 1\r\n\r\n",
 }
@@ -67,6 +79,8 @@ MESSAGES: Final = {
 def both() -> Iterator[Twins]:
     """Give two edges, with and without the lane."""
     with twins() as pair:
+        # An answer that is still under way when the next piece comes.
+        pair.call(lambda: pair.standin.faults.delay(0.03, path=SLOW))
         yield pair
 
 
@@ -75,9 +89,11 @@ def conversations(draw: st.DrawFn) -> list[bytes]:
     """Draw messages, and where their bytes are cut into pieces."""
     names = draw(st.lists(st.sampled_from(sorted(MESSAGES)), min_size=1, max_size=6))
     messages = [MESSAGES[name] for name in names]
-    match draw(st.sampled_from(("apart", "together", "cut", "bytes"))):
+    match draw(st.sampled_from(("apart", "at-empty-lines", "together", "cut", "bytes"))):
         case "apart":
             return [*messages, LAST]
+        case "at-empty-lines":
+            return at_empty_lines(b"".join((*messages, LAST)))
         case "together":
             return [b"".join((*messages, LAST))]
         case "bytes":
@@ -86,6 +102,12 @@ def conversations(draw: st.DrawFn) -> list[bytes]:
     raw = b"".join((*messages, LAST))
     cuts = sorted(draw(st.sets(st.integers(1, len(raw) - 1), max_size=6)))
     return [raw[start:end] for start, end in zip([0, *cuts], [*cuts, len(raw)], strict=True)]
+
+
+def at_empty_lines(raw: bytes) -> list[bytes]:
+    """Cut where a head may end: a body that is a head then comes as one."""
+    parts = raw.split(b"\r\n\r\n")
+    return [part + b"\r\n\r\n" for part in parts[:-1]] + ([parts[-1]] if parts[-1] else [])
 
 
 @given(pieces=conversations())
@@ -102,9 +124,10 @@ def test_anything_is_sent_in_any_pieces_the_answers_are_those_without_the_lane(
 def test_message_is_followed_by_another_the_answers_are_those_without_the_lane(
     both: Twins, first: str, second: str
 ) -> None:
-    """Each pair, sent apart, behind a known one."""
-    pieces = [KNOWN, MESSAGES[first], MESSAGES[second], LAST]
-    assert both.talk(both.with_lane, pieces) == both.talk(both.without, pieces)
+    """Each pair behind a known one, cut between the messages, and at each empty line."""
+    messages = [KNOWN, MESSAGES[first], MESSAGES[second], LAST]
+    for pieces in (messages, at_empty_lines(b"".join(messages))):
+        assert both.talk(both.with_lane, pieces) == both.talk(both.without, pieces)
 
 
 def test_known_heads_are_sent_apart_the_lane_answers_them(

@@ -12,10 +12,12 @@ import threading
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, TypeVar
 
 import uvloop
 
+from consul_edge.cache.line import Line
 from consul_edge.demo.standin import StandIn
 from consul_edge.web.keys import CACHE
 from tests.house import PORT, House, edge_over
@@ -90,13 +92,12 @@ class Twins:
                 for _ in range(3):
                     await house.ask("GET", target)
                 lines = [line for line in house.app[CACHE].lines if line.key.target == target]
-                await eventually(
-                    lambda lines=lines: all(
-                        line.round is not None and line.round.is_live(self.loop.time())
-                        for line in lines
-                    ),
-                    "live",
-                )
+                await eventually(partial(_are_live, lines), "live")
+
+
+def _are_live(lines: Sequence[Line]) -> bool:
+    now = asyncio.get_running_loop().time()
+    return all(line.round is not None and line.round.is_live(now) for line in lines)
 
 
 def _read(client: socket.socket, timeout: float) -> bytes:

@@ -61,6 +61,7 @@ WHEN: Final = {
         "consul_node_enrich_failures_total": "which nodes, and why; the seed's own",
         "consul_node_enrich_duration_seconds": "the page is slow to know; the seed's own",
         "consul_edge_rows": "what there is, and how much of it is critical",
+        "consul_edge_document_good": "sites or categories are not what was just written",
         "consul_sites_cache_status_total": "sites are not those of the KV key; the seed's own",
     },
     "The process": {

@@ -15,6 +15,7 @@ from typing import Final
 
 import structlog
 
+from consul_edge import metrics
 from consul_edge.cache.cache import Cache
 from consul_edge.config import Settings
 from consul_edge.enrich.categorize import Categorizer
@@ -109,6 +110,7 @@ class RuleSource:
             if settings.rules.file is not None
             else None
         )
+        metrics.DOCUMENT_GOOD.labels("rules").set_function(lambda: self._error is None)
 
     @property
     def value(self) -> Rules:
@@ -121,24 +123,28 @@ class RuleSource:
         return self._in_force.categorizer
 
     @property
+    def _error(self) -> str | None:
+        errors = [
+            (self._kv, self.document.error),
+            (self._kv, self._kv.bad),
+            (self._file, self._file.bad),
+        ]
+        if self._followed is not None:
+            errors.append((self._file, self._followed.error))
+        return "; ".join(f"{at.where}: {why}" for at, why in errors if why) or None
+
+    @property
     def status(self) -> SourceStatus:
         """How they stand now."""
         document, followed, place = self.document, self._followed, self._from
         is_of_file = followed is not None and place is self._file
-        errors = [
-            (self._kv, document.error),
-            (self._kv, self._kv.bad),
-            (self._file, self._file.bad),
-        ]
-        if followed is not None:
-            errors.append((self._file, followed.error))
         return SourceStatus(
             source=place.source if place is not None else Source.DEFAULTS,
             where=place.where if place is not None else None,
             loaded_at=self._in_force.loaded_at,
             age_seconds=followed.age if followed is not None and is_of_file else document.age,
             is_live=document.is_live and (followed is None or followed.error is None),
-            error="; ".join(f"{at.where}: {why}" for at, why in errors if why) or None,
+            error=self._error,
             problems=[str(problem) for problem in self.value.problems],
             count=len(self.value.rules),
         )

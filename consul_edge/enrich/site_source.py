@@ -53,7 +53,12 @@ class SiteSource:
         """Why the newest document is none."""
         self._is_known = False
         """Whether there is a good document, or it is known that there is none."""
+        metrics.DOCUMENT_GOOD.labels("sites").set_function(lambda: self._error is None)
         self._loaded_at: datetime | None = None
+
+    @property
+    def _error(self) -> str | None:
+        return self.document.error or self._bad
 
     @property
     def status(self) -> SourceStatus:
@@ -66,7 +71,7 @@ class SiteSource:
             loaded_at=self._loaded_at,
             age_seconds=document.age,
             is_live=document.is_live,
-            error=document.error or self._bad,
+            error=self._error,
             problems=_problems(self.value),
             count=len(self.value.sites),
         )

@@ -32,6 +32,7 @@ from consul_edge.metrics.caching import (
     WATCHES_WANTED,
 )
 from consul_edge.metrics.nodes import (
+    DOCUMENT_GOOD,
     NODE_DURATION,
     NODE_FAILURES,
     NODES,
@@ -87,6 +88,7 @@ __all__ = [
     "CACHE_SIZE",
     "CACHE_SNAPSHOTS",
     "CACHE_SNAPSHOT_TIME",
+    "DOCUMENT_GOOD",
     "EVENT_LOOP_LAG",
     "HEARTBEATS",
     "HEDGES",

@@ -108,6 +108,13 @@ SITES_CACHE_STATUS: Final = Counter(
 for _status in ("hit", "miss", "refresh", "error"):
     SITES_CACHE_STATUS.labels(_status)
 
+DOCUMENT_GOOD: Final = Gauge(
+    "consul_edge_document_good",
+    "1 while the sites and the rules in force are the newest there are; 0 while they are older"
+    " ones, because the document cannot be read or is none.",
+    ["document"],
+)
+
 Counts = Mapping[tuple[str, str], int]
 """Rows by category and status."""
 

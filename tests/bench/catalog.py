@@ -3,7 +3,8 @@ A catalog as large as it gets in practice: nodes, and instances of some names sp
 
 Rule 1: it is registered by transactions of as many operations as Consul takes.
 Rule 2: each node has a check of its own, and each instance one that passes and Meta as monitoring
-data has it.
+data has it.  No check is serfHealth: within a minute Consul's leader removes each node that has
+one and is no member of its gossip.
 """
 
 from collections.abc import Iterator
@@ -51,7 +52,7 @@ def _operations(nodes: int, instances: int, names: int) -> Iterator[dict[str, An
     for number in range(nodes):
         node = {"Node": node_name(number), "Address": _address(number)}
         yield {"Node": {"Verb": "set", "Node": node}}
-        check = {"Node": node_name(number), "CheckID": "serfHealth", "Status": "passing"}
+        check = {"Node": node_name(number), "CheckID": "node-alive", "Status": "passing"}
         yield {"Check": {"Verb": "set", "Check": check}}
     for number in range(instances):
         yield _instance(number, nodes, names)

@@ -19,6 +19,7 @@ from typing import Final
 import aiohttp
 
 from tests.bench import catalog, contenders
+from tests.bench.load import LoadFailedError
 from tests.bench.plan import Plan
 from tests.bench.report import Cell, Figure, Section, Table, at_share
 from tests.edge import EdgeProcess
@@ -43,6 +44,9 @@ PARALLEL: Final = 5
 WARM: Final = 200
 EDITS: Final = 20
 """In each round."""
+
+PATIENCE: Final = 60.0
+"""Seconds for an edit to be seen."""
 
 HEADER: Final = ("what", "names", "n", "p50 ms", "p99 ms", "max ms")
 
@@ -169,8 +173,11 @@ async def _seen(one: aiohttp.ClientSession, consul: ConsulServer, names: int, tu
     while True:
         async with one.get(f"{target}&index={index}&wait=20s") as answer:
             found = await answer.json()
+        took = time.perf_counter() - began
         if found["total"]:
-            return time.perf_counter() - began
+            return took
+        if took > PATIENCE:
+            raise LoadFailedError(f"an edit among {names} names was not seen in {PATIENCE:.0f} s")
         index = str(found["index"])
 
 

@@ -218,7 +218,9 @@ async def place_over(backing: Backing, token: str = "", **settings: str) -> Asyn
         settings: As ``edge_over`` has them.
     """
     url = backing.base_url if isinstance(backing, StandIn) else backing.http
-    async with edge_over(url, **{"CACHE__TTL": "0s"} | settings) as house:
+    # A thousand clients have one address here.
+    usual = {"CACHE__TTL": "0s", "LIMITS__REQUESTS_PER_CLIENT": "2000"}
+    async with edge_over(url, **usual | settings) as house:
         session = house.client
         place = Place(
             house, Asker(session, house.base, token), Asker(session, url, token), backing

@@ -1,7 +1,8 @@
 /*
  * How things look: columns, dense rows, the theme.  What is remembered is this browser's.
  *
- * Rule 1: columns and density are in the address; what was chosen last holds where it says nothing.
+ * Rule 1: columns and density are in the address; where it says nothing hold the columns that were
+ * chosen last before this page: who goes back finds those that he had there.
  * Rule 2: the theme is this browser's alone, and set before the first paint (theme.js).
  */
 
@@ -14,12 +15,14 @@ const NARROW = "(max-width: 720px)";
 const FEW = { services: ["status", "service", "node"], nodes: ["status", "name", "critical", "warning"] };
 const THEMES = ["auto", "light", "dark"];
 
+let kept = remembered(COLUMNS);
+
 /** Give the names of the columns to show for a state. */
 export function columnsOf(state) {
   if (state.columns) return state.columns;
   const names = page.columns.map((column) => column.name);
-  const kept = (remembered(COLUMNS) ?? "").split(",").filter((name) => names.includes(name));
-  if (kept.length) return names.filter((name) => kept.includes(name));
+  const last = (kept ?? "").split(",").filter((name) => names.includes(name));
+  if (last.length) return names.filter((name) => last.includes(name));
   if (matchMedia(NARROW).matches) return FEW[page.view];
   return page.columns.filter((column) => column.usual).map((column) => column.name);
 }
@@ -47,6 +50,7 @@ export function createOptions({ menus, address }) {
 
   function forget() {
     remember(COLUMNS, null);
+    kept = null;
     address.change({ columns: null });
   }
 

@@ -176,7 +176,8 @@ function show(state, found) {
   rows.setOrder(order);
   showFirst(state);
   rows.grid.select(state.row ? table.find(state.row) : null);
-  if (document.activeElement !== tools.field) tools.field.value = state.q;
+  // Who types has just put it there; who goes back finds what was there.
+  if (tools.field.value !== state.q) tools.field.value = state.q;
   for (const part of tools.parts) part.update(state);
   drawer.update(table, state.row);
   showCount();

@@ -16,7 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from multidict import CIMultiDict
 
+from consul_edge import metrics
 from consul_edge.logs import configure, redact
+from tests.upstream.making import value_of
 
 SECRET = "5ecre7-0f-mine"
 
@@ -314,3 +316,15 @@ def test_line_that_goes_elsewhere_has_no_priority(journal: TextIO, said: str) ->
     begin(journal, said)
     structlog.get_logger().warning("event")
     assert [line[:3] for line in written(journal)] == ["ts="]
+
+
+def test_lines_that_are_written_are_counted_by_level(write: Writer) -> None:
+    """Those of the edge and of libraries; what is below the level is none."""
+    counter = metrics.LOG_MESSAGES.labels("warning")
+    before = value_of(counter)
+
+    structlog.get_logger().warning("one")
+    logging.getLogger("a library").warning("two")
+    structlog.get_logger().debug("none")
+
+    assert value_of(counter) - before == 2

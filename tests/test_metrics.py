@@ -1,11 +1,19 @@
 """The metrics' own helpers: what they count, and that no name can make too many series."""
 
+import asyncio
+import logging
+import threading
+from pathlib import Path
+
 import pytest
 from prometheus_client import REGISTRY
 
 from consul_edge import metrics
 from consul_edge.metrics import nodes
+from consul_edge.metrics.lag import lag_observed
 from consul_edge.metrics.nodes import MOST_NODES, FirstNames
+from consul_edge.metrics.revision import UNKNOWN, revision
+from tests.waiting import eventually
 
 
 @pytest.fixture(autouse=True)
@@ -102,3 +110,70 @@ def test_nodes_beyond_the_bound_share_a_series() -> None:
         found = {name for name in node_names(metric) if name.startswith("bound-")}
         assert len(found) == MOST_NODES
         assert "other" in node_names(metric)
+
+
+HASH = "0123456789abcdef0123456789abcdef01234567"
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({"package/REVISION": f"{HASH}\n"}, HASH),
+        ({".git/HEAD": "ref: refs/heads/a", ".git/refs/heads/a": f"{HASH}\n"}, HASH),
+        (
+            {".git/HEAD": "ref: refs/heads/a", ".git/packed-refs": f"# x\n{HASH} refs/heads/a"},
+            HASH,
+        ),
+        ({".git/HEAD": HASH}, HASH),
+        ({".git/HEAD": "ref: refs/heads/gone"}, UNKNOWN),
+        ({"package/REVISION": "what a build left here"}, UNKNOWN),
+        ({}, UNKNOWN),
+    ],
+    ids=lambda given: " ".join(given) if isinstance(given, dict) else "",
+)
+def test_revision_is_known_where_something_tells_it(
+    files: dict[str, str], expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a file that the build leaves, or the working tree; a label is a hash or ``unknown``."""
+    monkeypatch.setattr("consul_edge.metrics.revision._of_pip", lambda: "")
+    for name, text in files.items():
+        file = tmp_path / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+
+    assert revision(tmp_path / "package") == expected
+
+
+@pytest.mark.parametrize(
+    ("number", "level"),
+    [
+        (logging.DEBUG, "debug"),
+        (logging.INFO, "info"),
+        (logging.WARNING, "warning"),
+        (logging.WARNING + 5, "warning"),
+        (logging.ERROR, "error"),
+        (logging.CRITICAL + 9, "critical"),
+        (1, "debug"),
+    ],
+)
+def test_log_line_is_counted_under_one_of_five_levels(number: int, level: str) -> None:
+    """A level that a library has invented is the next lower one, not a label of its own."""
+    before = value("consul_edge_log_messages_total", level=level)
+
+    metrics.log_message(number)
+
+    assert value("consul_edge_log_messages_total", level=level) == before + 1
+
+
+async def test_event_loop_that_is_held_up_is_seen_to_be_late() -> None:
+    """What keeps it for a quarter of a second is observed as no less."""
+    name = "consul_edge_event_loop_lag_seconds"
+
+    def late() -> float:
+        return value(f"{name}_count") - value(f"{name}_bucket", le="0.25")
+
+    async with lag_observed(0.01):
+        before = late()
+        await asyncio.sleep(0)
+        threading.Event().wait(0.3)
+        await eventually(lambda: late() > before, "it is observed")

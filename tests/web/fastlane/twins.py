@@ -116,15 +116,15 @@ def _read(client: socket.socket, timeout: float) -> bytes:
 
 
 @contextmanager
-def twins(**settings: str) -> Iterator[Twins]:
-    """Run both; *settings* as of ``edge_over``."""
+def twins(services: int = 12, **settings: str) -> Iterator[Twins]:
+    """Run both over *services* instances; *settings* as of ``edge_over``."""
     loop = uvloop.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
     stack = AsyncExitStack()
 
     async def begin() -> Twins:
-        standin = StandIn(nodes=3, services=12, churn=0.0)
+        standin = StandIn(nodes=3, services=services, churn=0.0)
         url = await stack.enter_async_context(standin.running(host="127.0.0.1", port=0))
         houses = [
             await stack.enter_async_context(edge_over(url, FASTLANE=fastlane, **settings))

@@ -181,6 +181,15 @@ async def test_refusal_of_the_enriched_api_is_told_in_json(narrow: House) -> Non
     }
 
 
+async def test_refusals_are_in_the_description_of_each_document(closed: House) -> None:
+    """Whoever makes a client of the description knows of both."""
+    paths = (await closed.ask("GET", "/api/v1/openapi.json")).json()["paths"]
+    documents = [path for path in paths if path.startswith("/api/") and "/admin/" not in path]
+    assert len(documents) > 10
+    for path in documents:
+        assert {"403", "429"} <= paths[path]["get"]["responses"].keys(), path
+
+
 async def test_refusal_is_counted_by_its_setting(closed: House) -> None:
     """Whoever runs the edge sees which list bites."""
     before = refusals("access.deny")

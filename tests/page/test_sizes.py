@@ -46,8 +46,10 @@ _COUNT_ROWS: Final = """
 document.addEventListener("DOMContentLoaded", () => {
   const rows = document.getElementById("rows");
   window.most = 0;
+  window.wasBlank = false;
   new MutationObserver(() => {
     window.most = Math.max(window.most, rows.querySelectorAll("[role=row], tr").length);
+    window.wasBlank ||= !rows.querySelector(".grid-row, tbody tr");
   }).observe(rows, { childList: true, subtree: true });
 });
 window.idle = 0;
@@ -143,22 +145,17 @@ def vast() -> Rows:
     )
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def _vast_page(browser: Browser, homes: Homes, vast: Rows) -> AsyncIterator[Page]:
+@pytest.fixture(scope="module")
+def vast_body(vast: Rows) -> str:
+    """Give what the API tells of them."""
     surety = {"active_server": "consul", "cache": {"state": "live", "age_seconds": 0.0}}
-    told = msgspec.to_builtins(to_columns(vast, range(MANY))) | surety | {"index": 1}
-    body = json.dumps(told)
+    return json.dumps(msgspec.to_builtins(to_columns(vast, range(MANY))) | surety | {"index": 1})
 
-    async def give(route: Route) -> None:
-        await route.fulfill(content_type="application/json", body=body)
 
-    async def keep_quiet(_route: Route) -> None:
-        """Tell of no change, and do not hang up."""
-
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def _vast_page(browser: Browser, homes: Homes, vast_body: str) -> AsyncIterator[Page]:
     async with watched(browser) as page:
-        await page.route("**/api/v1/services?format=columns", give)
-        await page.route("**/api/v1/events*", keep_quiet)
-        await _open(page, await homes.of(155))
+        await _open_vast(page, await homes.of(155), vast_body)
         yield page
 
 
@@ -176,6 +173,18 @@ async def _open(page: Page, house: Home, target: str = "/") -> None:
     await page.add_init_script(_COUNT_ROWS)
     await page.goto(house.base + target)
     await expect(page.locator("#rows[role=grid] .grid-row").first).to_be_visible(timeout=30_000)
+
+
+async def _open_vast(page: Page, house: Home, body: str, target: str = "/") -> None:
+    async def give(route: Route) -> None:
+        await route.fulfill(content_type="application/json", body=body)
+
+    async def keep_quiet(_route: Route) -> None:
+        """Tell of no change, and do not hang up."""
+
+    await page.route("**/api/v1/services?format=columns", give)
+    await page.route("**/api/v1/events*", keep_quiet)
+    await _open(page, house, target)
 
 
 async def _frame(page: Page) -> None:
@@ -244,6 +253,16 @@ async def test_row_elements_of_100_000_rows_are_never_more_than_80(vast_page: Pa
     """As few as of 155, since the page was loaded."""
     assert await _use(vast_page) > 70
     assert await vast_page.evaluate("window.most") <= MOST
+
+
+async def test_rows_of_the_html_stay_until_others_are_found(
+    page: Page, home155: Home, vast_body: str
+) -> None:
+    """The first search takes a while, and leaves nobody before an empty page."""
+    await _open_vast(page, home155, vast_body, "/?q=/o(a%2B)%2B$|x%5Csy|7$/")
+
+    await expect(page.locator("#rows")).not_to_have_attribute("aria-rowcount", "1")
+    assert not await page.evaluate("window.wasBlank")
 
 
 async def test_elements_change_hands_while_one_scrolls(vast_page: Page) -> None:

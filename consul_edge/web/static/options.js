@@ -12,7 +12,7 @@ import { columnName, page, t } from "./words.js";
 
 const COLUMNS = `columns.${page.view}`;
 const NARROW = "(max-width: 720px)";
-const FEW = { services: ["status", "service", "node"], nodes: ["status", "name", "critical", "warning"] };
+const FEW = { services: ["status", "service", "node"], nodes: ["status", "name", "critical"] };
 const THEMES = ["auto", "light", "dark"];
 
 let kept = remembered(COLUMNS);

@@ -130,8 +130,18 @@ function arrange(state, shown) {
   stopShowing = soon(ordering(table, state), (found) => {
     isShowing = false;
     order = found;
+    rows ??= createOwnRows();
     shown(found);
     current.goOn();
+  });
+}
+
+function createOwnRows() {
+  return createRows({
+    element: byId("rows"),
+    table: () => table,
+    onOpen: (key) => address.change({ row: key }),
+    onSort: (keys) => address.change({ sort: keys, row: address.current.row }),
   });
 }
 
@@ -210,12 +220,6 @@ function sayCount() {
 /** Put rows in the place of those before: a document of the API, with how it stands. */
 function take(told) {
   table = fromColumns(told, page.view);
-  rows ??= createRows({
-    element: byId("rows"),
-    table: () => table,
-    onOpen: (key) => address.change({ row: key }),
-    onSort: (keys) => address.change({ sort: keys, row: address.current.row }),
-  });
   for (const id of ["strip", "tools"]) byId(id).hidden = false;
   notices.failure(null);
   summary.hear(told);

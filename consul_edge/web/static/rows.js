@@ -15,11 +15,11 @@ const DENSE = 24;
 
 /** The least width of a column in pixels, and its share of what is left. */
 const WIDTHS = {
-  status: [102, 0],
+  status: [98, 0],
   service: [138, 1.1],
-  id: [160, 1.6],
+  id: [148, 1.6],
   node: [116, 0.92],
-  addr: [150, 0],
+  addr: [168, 0],
   category: [176, 0],
   name: [140, 1.2],
   site: [108, 0.75],

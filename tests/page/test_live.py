@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator
 from typing import Any, Final
 
@@ -355,6 +356,15 @@ class TestOutages:
             await lively.standin.listen()
         await expect(live.locator("#stale")).to_have_count(0, timeout=20_000)
         await expect(live.locator("#pulse")).to_have_class("pulse live", timeout=20_000)
+
+    async def test_servers_and_hit_ratio_are_those_of_now(self, live: Page, lively: Home) -> None:
+        """Asked for by who looks again, and every few seconds."""
+        for _ in range(3):
+            await lively.house.ask("GET", "/v1/catalog/nodes")
+        await hide(live, is_hidden=False)
+        await expect(live.locator("#ratio")).to_have_text(re.compile(r"\d+\.\d%"))
+        await live.click("#about summary")
+        await expect(live.locator("#about .server")).to_have_class("server active")
 
     async def test_edge_is_lost_and_found(self, browser: Browser, lively: Home) -> None:
         """It is said, tried again, and what came meanwhile is shown."""

@@ -23,7 +23,8 @@ window.live = async (answer, limits = {}) => {
     asked.push([target, headers]);
     return answer({ target, headers, signal, time: asked.length });
   };
-  createLive({ view: "services", rows: "/rows", on, limits }).start(7);
+  window.made = createLive({ view: "services", rows: "/rows", on, limits });
+  made.start(7);
 };
 window.stream = (text, { stays = false } = {}) => new Response(
   new ReadableStream({
@@ -136,6 +137,19 @@ class TestComingAgain:
         )
         assert found == [["/api/v1/events"], ["way", "lost"]]
 
+    async def test_network_is_back_it_is_tried_at_once(self, blank: Page) -> None:
+        """Who comes out of a tunnel does not wait for the next try."""
+        asked = await run(
+            blank,
+            """
+            await live(() => { throw new TypeError("refused"); });
+            await until(() => names().includes("lost"));
+            dispatchEvent(new Event("online"));
+            return asked.length;
+            """,
+        )
+        assert asked == 2
+
     async def test_rows_are_to_be_loaded_again_it_is_said_of_those_shown_alone(
         self, blank: Page
     ) -> None:
@@ -219,6 +233,21 @@ class TestPolling:
             """,
         )
         assert found == ["/api/v1/events", "/rows"]
+
+    async def test_rows_that_were_polled_are_shown_it_is_polled_on(self, blank: Page) -> None:
+        """Who shows rows follows what comes after them: that is no reason to try a stream."""
+        found = await run(
+            blank,
+            """
+            on.take = (told) => made.start(told.index);
+            await live(({ target, time }) => target === "/rows"
+              ? new Response(`{"index": ${time}}`) : new Response("", { status: 429 }),
+              { pauseMs: 1 });
+            await until(() => asked.length > 5);
+            return asked.slice(0, 5).map(([target]) => target);
+            """,
+        )
+        assert found == ["/api/v1/events", *["/rows"] * 4]
 
     async def test_too_many_wait_already_it_is_polled(self, blank: Page) -> None:
         """An edge that has no place for a stream has its rows all the same."""

@@ -34,6 +34,7 @@ export function createLive({ view, rows, on, limits = {} }) {
   let retryMs = RETRY_MS;
   let current = null;
   let timer = 0;
+  let isTelling = false;
 
   function close() {
     clearTimeout(timer);
@@ -78,7 +79,9 @@ export function createLive({ view, rows, on, limits = {} }) {
       on.way("poll");
       backoff.reset();
       on.found();
-      act(told);
+      isTelling = true;
+      tried(() => act(told));
+      isTelling = false;
     };
     const take = well((told) => {
       known = told.index;
@@ -122,7 +125,7 @@ export function createLive({ view, rows, on, limits = {} }) {
   }
 
   document.addEventListener("visibilitychange", () => (document.hidden ? hide() : open()));
-  addEventListener("online", () => current === null || open());
+  addEventListener("online", () => current ?? open());
 
   function hide() {
     close();
@@ -130,10 +133,10 @@ export function createLive({ view, rows, on, limits = {} }) {
   }
 
   return {
-    /** Follow what comes after an index. */
+    /** Follow what comes after an index; who was just told all rows does so already. */
     start(index) {
       known = index;
-      open();
+      if (!isTelling) open();
     },
   };
 }

@@ -11,6 +11,7 @@
  */
 
 import { ask } from "./ask.js";
+import { createBackoff } from "./backoff.js";
 import { createFilters } from "./chips.js";
 import { cellText } from "./cells.js";
 import { termsOf } from "./counts.js";
@@ -47,6 +48,7 @@ let stopShowing = () => {};
 let isShowing = false;
 let stopPreparing = () => {};
 const count = createAfterPaint();
+const backoff = createBackoff();
 let retrying = 0;
 let viewers = 1;
 
@@ -221,6 +223,7 @@ function sayCount() {
 function take(told) {
   table = fromColumns(told, page.view);
   for (const id of ["strip", "tools"]) byId(id).hidden = false;
+  backoff.reset();
   notices.failure(null);
   summary.hear(told);
   notices.troubles(told);
@@ -248,7 +251,7 @@ export async function load() {
     fail(error);
     // Who may see nothing will not see more in a moment; a server may come back.
     clearTimeout(retrying);
-    if (error.status !== 401 && error.status !== 403) retrying = setTimeout(load, RETRY_MS);
+    if (error.status !== 401 && error.status !== 403) retrying = setTimeout(load, backoff.next(RETRY_MS));
   }
   return table;
 }

@@ -66,7 +66,7 @@ def edge_of(manifests: dict[str, Manifest]) -> Manifest:
 def test_manifests_keep_the_schemas_of_kubernetes(rendered: Path, version: str) -> None:
     """Strictly: a field that nobody knows is a mistake. A PodMonitor has no schema there."""
     tool = Path(sys.executable).with_name("kubernetes-validate")
-    command = [tool, "--strict", "--no-warn", "-k", version, rendered]
+    command: list[str | Path] = [tool, "--strict", "--no-warn", "-k", version, rendered]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     told = done.stdout + done.stderr
     assert done.returncode == 0, told

@@ -153,7 +153,8 @@ async def test_edge_that_is_silent_is_1_in_time(check: Command) -> None:
     address = fresh_address()
     server = await asyncio.start_server(say_nothing, address, PORT)
     try:
-        said = await check("--url", f"http://{address}:{PORT}", "--timeout", "50ms")
+        words = ("--url", f"http://{address}:{PORT}", "--timeout", "50ms")
+        said = await asyncio.wait_for(check(*words), 20)
     finally:
         server.close()
     assert said == (1, "", f"consul-edge: {address}:{PORT} cannot be asked: timed out\n")

@@ -55,12 +55,15 @@ async def test_name_that_a_client_gives_is_logged_and_comes_back(
             assert (await line_of(logged, "request"))["request_id"] == NAME
 
 
-async def test_request_without_a_name_gets_one_for_the_log_alone(house: House) -> None:
+@pytest.mark.parametrize("target", [NODES, f"{NODES}?consistent", "/-/ready", "/v1/kv/none"])
+async def test_request_without_a_name_gets_one_for_the_log_alone(
+    house: House, target: str
+) -> None:
     """The answer stays Consul's own; each request has another name."""
     names = set()
     for _ in range(3):
         with capture_logs() as logged:
-            assert (await house.ask("GET", NODES)).all(HEADER) == []
+            assert (await house.ask("GET", target)).all(HEADER) == []
             names.add((await line_of(logged, "request"))["request_id"])
     assert [len(name) for name in names] == [16] * 3
 

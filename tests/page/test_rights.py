@@ -1,5 +1,6 @@
 """Who looks: tokens are entered and forgotten, and caches flushed by those who may."""
 
+import asyncio
 import json
 import re
 from collections.abc import AsyncIterator
@@ -7,9 +8,10 @@ from pathlib import Path
 from typing import Final
 
 import pytest_asyncio
-from playwright.async_api import Browser, Page, Request, expect
+from playwright.async_api import Browser, Page, Request, Route, expect
 
 from tests.page.browser import watched
+from tests.page.grids import frames
 from tests.page.houses import Home, home
 
 TOKEN: Final = "0000ce11-5ec2-e75e-c25e-c2e75ec2e75e"
@@ -22,6 +24,18 @@ ADMIN: Final = "0000adm1-5ec2-e75e-c25e-c2e75ec2e75e"
 
 REFUSED: Final = ("403 (Forbidden)", "401 (Unauthorized)", "503 (Service Unavailable)")
 """What the browser itself says of calls that are refused."""
+
+
+COUNT_READ: Final = """
+const { json } = Response.prototype;
+window.read = 0;
+Response.prototype.json = async function () {
+  const told = await json.call(this);
+  if (this.url.endsWith("=columns")) setTimeout(() => { window.read += 1; });
+  return told;
+};
+"""
+"""Counts the documents of rows that a page has made use of."""
 
 
 def _only_leaders(_method: str, path: str) -> bool:
@@ -108,6 +122,8 @@ class TestToken:
         await enter(visitor, "admin", ADMIN)
         await visitor.click("[data-flush=sites]")
         await expect(visitor.locator("#flushed")).to_have_text("Sites: loaded anew.")
+        for field in ("consul", "admin"):
+            assert await visitor.input_value(f"#field-token_{field}") == ""
         await visitor.keyboard.press("Escape")
         await visitor.locator(".grid-row").first.click()
         await expect(visitor.locator("#drawer .check").first).to_be_visible()
@@ -144,6 +160,31 @@ class TestToken:
         assert await stored(visitor) == {"consul-edge.token": "kept"}
         await count(visitor, 155)
         await expect(visitor.locator("#failure")).to_have_count(0)
+
+    async def test_answer_to_who_looked_before_comes_too_late(
+        self, browser: Browser, guarded: Home
+    ) -> None:
+        """Rows that were asked for without the token do not take the place of those with it."""
+        held, released = asyncio.Event(), asyncio.Event()
+
+        async def hold(route: Route) -> None:
+            if "x-consul-token" not in route.request.headers:
+                held.set()
+                await released.wait()
+            await route.continue_()
+
+        async with watched(browser) as page:
+            await page.add_init_script(COUNT_READ)
+            await page.route("**/api/v1/services?format=columns", hold)
+            await page.goto(guarded.base)
+            await held.wait()
+            await page.click(".rights")
+            await enter(page, "consul", TOKEN)
+            await count(page, 155)
+            released.set()
+            await page.wait_for_function("window.read === 2")
+            await frames(page)
+            await count(page, 155)
 
     async def test_text_that_is_no_token_is_asked_of_nobody(self, visitor: Page) -> None:
         """A sentence, or a token with a line break in it, is told apart here."""

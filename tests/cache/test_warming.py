@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 
 from consul_edge.cache import warming
 from consul_edge.demo.standin import StandIn
-from consul_edge.upstream import credentials
+from consul_edge.upstream import secret_file
 from consul_edge.web.keys import CACHE
 from tests.cache.making import Edge, play
 from tests.cache.outside import (
@@ -40,7 +40,7 @@ def often(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have the warm lines, and the token's file, looked at many times a second."""
     monkeypatch.setattr(warming, "LOOK_INTERVAL", 0.02)
     monkeypatch.setattr(warming, "REFRESH_SECONDS", 0.05)
-    monkeypatch.setattr(credentials, "LOOK_AGAIN", 0.0)
+    monkeypatch.setattr(secret_file, "LOOK_AGAIN", 0.0)
 
 
 async def read(house: House, target: str, headers: Headers = ()) -> str | None:

@@ -1,5 +1,6 @@
 """What ``/metrics`` of a running edge says: from its start, in both formats, by the rules."""
 
+import socket
 import subprocess
 import urllib.request
 from collections.abc import Iterator
@@ -62,8 +63,12 @@ FRESH = {
 
 @pytest.fixture(scope="module")
 def base() -> Iterator[str]:
-    """Run an edge whose only server is not there."""
-    with EdgeProcess([f"{fresh_address()}:8500"]) as edge:
+    """Run an edge whose only server takes connections and says nothing: nothing happens."""
+    address = fresh_address()
+    with (
+        socket.create_server((address, 8500)),
+        EdgeProcess([f"{address}:8500"], {"consul": {"timeout": "60s"}}) as edge,
+    ):
         yield edge.http
 
 

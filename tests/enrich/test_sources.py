@@ -16,7 +16,7 @@ from consul_edge.demo.standin import StandIn
 from consul_edge.enrich.rule_source import RuleSource
 from consul_edge.enrich.site_source import SiteSource
 from consul_edge.enrich.source_status import Listeners, Source
-from consul_edge.upstream import credentials
+from consul_edge.upstream import secret_file
 from consul_edge.web.keys import RULES, SITES
 from tests.house import House, edge_over
 from tests.upstream.making import value_of
@@ -241,7 +241,7 @@ class TestSites:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """A token without rights is told, and replaced without a restart."""
-        monkeypatch.setattr(credentials, "LOOK_AGAIN", 0.0)
+        monkeypatch.setattr(secret_file, "LOOK_AGAIN", 0.0)
         tokens = {
             "poor": lambda _method, path: not path.startswith("/v1/kv/"),
             "rich": None,

@@ -12,7 +12,7 @@ import pytest
 
 from consul_edge.enrich.rule_source import RuleSource
 from consul_edge.enrich.site_source import SiteSource
-from consul_edge.upstream import credentials
+from consul_edge.upstream import secret_file
 from consul_edge.web.keys import RULES, SITES
 from tests.consul import ConsulAgent, ConsulCluster, ConsulServer
 from tests.house import edge_over
@@ -145,7 +145,7 @@ async def test_token_file_changes_the_sites_are_read_as_the_new_token(
     acl_agent: ConsulAgent, key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The edge need not be restarted for it."""
-    monkeypatch.setattr(credentials, "LOOK_AGAIN", 0.0)
+    monkeypatch.setattr(secret_file, "LOOK_AGAIN", 0.0)
     await put(acl_agent, f"{key}/sites", site_named("Rio"))
     file = tmp_path / "token"
     file.write_text("00000000-0000-4000-8000-000000000000")

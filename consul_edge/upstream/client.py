@@ -11,19 +11,18 @@ Rule 3: how many connections there are is counted by ``Slots``, not by aiohttp.
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterable, Callable
+from collections.abc import AsyncIterable
 from enum import Enum
 from functools import partial
 from typing import Any
 
 import aiohttp
-from aiohttp.client_proto import ResponseHandler
-from aiohttp.client_reqrep import ConnectionKey
 from yarl import URL
 
 from consul_edge.core.durations import render_duration
 from consul_edge.core.errors import BadRequest, EdgeError, ServerFailed
 from consul_edge.core.headers import Pairs
+from consul_edge.upstream.connectors import KeepsFew, TCPConnector, UnixConnector
 from consul_edge.upstream.servers import Server
 
 Body = bytes | AsyncIterable[bytes] | None
@@ -98,7 +97,7 @@ class Client:
         for session in sessions.values():
             self._retired.add(session)
             connector = session.connector
-            assert isinstance(connector, _KeepsFew), "as opened"  # noqa: S101 - for the type checker
+            assert isinstance(connector, KeepsFew), "as opened"  # noqa: S101 - for the type checker
             connector.retire(partial(self._end, session))
 
     async def send(
@@ -171,11 +170,11 @@ class Client:
         options: dict[str, Any] = {"limit": 0, "force_close": intent is Intent.WRITE}
         if intent is not Intent.WRITE:
             options["keepalive_timeout"] = self._keepalive_expiry
-        connector: _KeepsFew
+        connector: KeepsFew
         if socket:
-            connector = _UnixConnector(socket, **options)
+            connector = UnixConnector(socket, **options)
         else:
-            connector = _TCPConnector(ttl_dns_cache=DNS_TTL, ssl=self._tls or True, **options)
+            connector = TCPConnector(ttl_dns_cache=DNS_TTL, ssl=self._tls or True, **options)
         connector.keepalive_connections = self._keepalive_connections
         session = aiohttp.ClientSession(
             connector=connector,
@@ -188,44 +187,6 @@ class Client:
         if intent is Intent.WRITE:
             session._retry_connection = False  # noqa: SLF001 - aiohttp has no public switch; a test counts PUTs
         return session
-
-
-class _KeepsFew(aiohttp.BaseConnector):
-    """Closes a connection that comes back when enough idle ones are kept already."""
-
-    keepalive_connections = 20
-    _ended: Callable[[], None] | None = None
-
-    def retire(self, ended: Callable[[], None]) -> None:
-        """Keep nothing any more, and call *ended*, once, when nothing is in use."""
-        self.keepalive_connections = 0
-        self._ended = ended
-        self._look()
-
-    def _look(self) -> None:
-        if self._ended is not None and not self._acquired:
-            ended, self._ended = self._ended, None
-            # Not now: what was the last in use is still being put away.
-            self._loop.call_soon(ended)
-
-    def _release_acquired(self, key: ConnectionKey, proto: ResponseHandler) -> None:
-        super()._release_acquired(key, proto)
-        self._look()
-
-    def _release(
-        self, key: ConnectionKey, protocol: ResponseHandler, *, should_close: bool = False
-    ) -> None:
-        idle = sum(map(len, self._conns.values()))
-        full = idle >= self.keepalive_connections
-        super()._release(key, protocol, should_close=should_close or full)
-
-
-class _TCPConnector(_KeepsFew, aiohttp.TCPConnector):
-    pass
-
-
-class _UnixConnector(_KeepsFew, aiohttp.UnixConnector):
-    pass
 
 
 def translate(  # noqa: C901 - one table, a row for each kind of error

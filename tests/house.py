@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
@@ -12,7 +13,7 @@ from consul_edge.app import running
 from consul_edge.config import load
 from consul_edge.upstream.rotation import Rotation
 from consul_edge.web.keys import UPSTREAM
-from tests.processes import fresh_address
+from tests.processes import FASTLANE, fresh_address
 from tests.waiting import eventually
 from tests.wire import Answer, Headers, exchange
 
@@ -77,6 +78,7 @@ async def edge_over(*servers: str, **settings: str) -> AsyncIterator[House]:
         "CONSUL_EDGE_LISTEN": f"{address}:{PORT}",
         "CONSUL_SERVERS": ",".join(servers),
         "CONSUL_EDGE_CONSUL__LOCAL_AGENT": servers[0],
+        **({FASTLANE: os.environ[FASTLANE]} if FASTLANE in os.environ else {}),
     } | {f"CONSUL_EDGE_{name}": value for name, value in settings.items()}
     loaded = load(file=None, env=env, flags={})
     async with running(loaded.settings) as app:

@@ -179,12 +179,17 @@ class Launched(abc.ABC):
         self.stop()
 
 
+FASTLANE: Final = "CONSUL_EDGE_FASTLANE"
+"""Set to false the whole suite runs without the fast lane."""
+
+
 def clean_environment() -> dict[str, str]:
     """Give the environment without anything that configures Consul or the edge."""
     return {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(("CONSUL_", "MAIN_SERVER", "SITES_CACHE_TTL"))
+        if name == FASTLANE
+        or not name.startswith(("CONSUL_", "MAIN_SERVER", "SITES_CACHE_TTL"))
     }
 
 

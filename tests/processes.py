@@ -188,8 +188,7 @@ def clean_environment() -> dict[str, str]:
     return {
         name: value
         for name, value in os.environ.items()
-        if name == FASTLANE
-        or not name.startswith(("CONSUL_", "MAIN_SERVER", "SITES_CACHE_TTL"))
+        if name == FASTLANE or not name.startswith(("CONSUL_", "MAIN_SERVER", "SITES_CACHE_TTL"))
     }
 
 

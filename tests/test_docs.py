@@ -53,6 +53,13 @@ def test_file_that_the_readme_points_to_exists() -> None:
     assert [link for link in links if not (ROOT / link).exists()] == []
 
 
+def test_picture_in_the_readme_exists_and_is_small() -> None:
+    """Each is below 300 kB, in either theme."""
+    pictures = re.findall(r"(?:src|srcset)=\"([^\"]+)\"", README)
+    assert pictures
+    assert all((ROOT / picture).stat().st_size < 300_000 for picture in pictures)
+
+
 def test_make_target_in_the_readme_exists() -> None:
     """Every ``make`` command of the README is one of the Makefile's."""
     makefile = (ROOT / "Makefile").read_text()

@@ -2,7 +2,8 @@
 Pictures of the page, to look at and for the README: ``python -m tests.page.pictures FOLDER``.
 
 Each is taken of an edge over the demo's own data in a real Chromium, so that they can be made
-again when the page has changed.  A scene is where to go, in what window, and what to do there.
+again when the page has changed: ``python -m tests.page.pictures deploy page page-dark`` makes
+those of the README.  A scene is where to go, in what window, and what to do there.
 """
 
 import argparse
@@ -40,6 +41,17 @@ async def _nothing(_page: Page, _home: Home) -> None:
 
 async def _open_row(page: Page, _home: Home) -> None:
     await page.click(".grid-row:nth-child(3) .c-node")
+    await page.locator(".check").first.wait_for()
+    await page.locator(".why").wait_for()
+
+
+async def _work(page: Page, home: Home) -> None:
+    """Have an edge that has been at work, and look why a service fails."""
+    for _ in range(200):
+        async with home.house.client.get(f"{home.base}/v1/catalog/services") as answer:
+            await answer.read()
+    await page.reload()
+    await page.click(".grid-row:has-text('postgres_exporter'):has-text('consul-02') .c-node")
     await page.locator(".check").first.wait_for()
     await page.locator(".why").wait_for()
 
@@ -87,6 +99,8 @@ class Scene:
 
 
 SCENES: Final = {
+    "page": Scene("/?status=critical,warning", _work),
+    "page-dark": Scene("/?status=critical,warning", _work, window=DARK),
     "light": Scene(),
     "dark": Scene(window=DARK),
     "filtered": Scene("/?q=palmas+-icmp&status=critical,warning", services=MANY),

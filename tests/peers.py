@@ -77,7 +77,12 @@ PEERS: Final = {
             "systemd 2",
         ),
         Peer(
-            "kubectl", "kubernetes-client", "usr/bin/kubectl", ("version", "--client"), "Version"
+            "kubectl",
+            "kubectl",
+            "usr/bin/kubectl",
+            ("version", "--client"),
+            "Kustomize Version",
+            suite="trixie",  # an older one knows no folders among resources
         ),
         Peer("promtool", "prometheus", "usr/bin/promtool", ("--version",), "promtool, version"),
         Peer(

@@ -13,6 +13,7 @@ and ProtectHostname.
 """
 
 import ctypes
+import ctypes.util
 import os
 import shutil
 import socket
@@ -150,12 +151,18 @@ def _calls(groups: str) -> Iterator[str]:
                 yield from _calls(name)
 
 
+def _library() -> str:
+    """Find the library that makes filters: here, or beside the systemd that was fetched."""
+    fetched = (cache_folder() / "systemd-analyze" / "root").rglob(LIBRARY)
+    return ctypes.util.find_library("seccomp") or next(map(str, fetched), LIBRARY)
+
+
 class Filter:
     """One filter of system calls; several are all in force."""
 
     def __init__(self, default: int) -> None:
         """Begin with what happens to calls that have no rule."""
-        self._library = ctypes.CDLL(LIBRARY)
+        self._library = ctypes.CDLL(_library())
         self._library.seccomp_init.restype = ctypes.c_void_p
         self._context = ctypes.c_void_p(self._library.seccomp_init(default))
 

@@ -293,6 +293,20 @@ async def test_last_of_100_000_rows_is_shown_by_a_key(vast_page: Page, vast: Row
     assert box["y"] + box["height"] <= view["y"] + view["height"] + 0.5
 
 
+async def test_scroll_is_not_undone_by_rows_of_the_same_moment(blank: Page) -> None:
+    """Who scrolls while rows come stays where the scroll has led to."""
+    await make_grid(blank, MANY)
+
+    await blank.evaluate(
+        """() => {
+          document.getElementById("place").scrollTop = 32_000;
+          window.grid.setOrder(Uint32Array.from({ length: 90_000 }, (_, row) => row));
+        }"""
+    )
+
+    assert (await in_view(blank))[0]["texts"][0] == "r1000 a"
+
+
 async def test_last_row_is_reached_at_500_percent_of_a_double_scale(home155: Home) -> None:
     """Ten device pixels for each of ours: the lowest bound on heights that there is."""
     async with (

@@ -53,18 +53,20 @@ export function labelOf(table, name, value) {
 
 const labels = new WeakMap();
 
-/** Give each value of a column and its label, worked out once for each state of a table. */
+/** Give each value of a column and its label, worked out once for each state of the two. */
 function labelsOf(table, code, name) {
-  let kept = labels.get(table);
-  if (kept?.version !== table.version) labels.set(table, (kept = { version: table.version }));
-  if (kept[code]) return kept[code];
+  if (!labels.has(table)) labels.set(table, {});
+  const kept = labels.get(table);
+  // Rows that were removed may be listed: who counts finds none of them.
+  const version = table.versionOf([code, name]);
+  if (kept[code]?.version === version) return kept[code].found;
   const found = new Map();
   for (const row of table.select([])) {
     const label = table.cell(row, name);
     const value = table.cell(row, code) || label;
     if (!found.has(value)) found.set(value, label);
   }
-  kept[code] = found;
+  kept[code] = { version, found };
   return found;
 }
 

@@ -28,6 +28,7 @@ const KEPT_TERMS = 12;
  *
  *   rows                       how many there are now
  *   version                    grows with each change
+ *   versionOf(names)           grows with each change of what some columns have
  *   cell(row, name)            a field's value as on the wire, or what a column's texts are
  *   texts(row)                 all texts that a word is looked for in
  *   row(row)                   the row as on the wire
@@ -51,6 +52,7 @@ export function fromColumns(document, kind) {
     get version() {
       return table.version;
     },
+    versionOf: (names) => names.reduce((sum, name) => sum + versionOf(table, name), 0),
     cell: (row, name) => cell(table, row, name),
     texts: (row) => joining(table)(row),
     row: (row) => wireRow(table, row),
@@ -111,6 +113,12 @@ function cell(table, row, name) {
   const isOne = column.sources.length === 1 && !Array.isArray(value);
   const found = texts(value);
   return isOne || column.joins === "first" ? (found[0] ?? null) : found;
+}
+
+function versionOf(table, name) {
+  const column = findColumn(table.schema, name);
+  const parts = column ? partsOf(table, column.sources) : [];
+  return parts.reduce((sum, part) => sum + part.column.version, parts.length);
 }
 
 function mapping(map, row) {

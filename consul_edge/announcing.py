@@ -52,11 +52,11 @@ def announce(settings: Settings, *, local_agent: str, instance: str) -> None:
     warn(settings)
 
 
-def warn(settings: Settings) -> None:
-    """Tell what is risky about *settings*."""
+def warn(settings: Settings, *, before: Settings | None = None) -> None:
+    """Tell what is risky about *settings*, but for what was so *before*."""
     for risk in RISKS:
         facts = risk.facts(settings)
-        if facts is not None:
+        if facts is not None and (before is None or facts != risk.facts(before)):
             log.warning(risk.text, **facts)
 
 

@@ -10,33 +10,31 @@ import asyncio
 import secrets
 import signal
 import socket
-import ssl
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from functools import partial
-from typing import Any
 
 import structlog
 from aiohttp import web
 
 from consul_edge import logs
-from consul_edge.announcing import announce
+from consul_edge.announcing import announce, warn
 from consul_edge.cache.cache import Cache
 from consul_edge.config import Settings
-from consul_edge.core.errors import EdgeError
 from consul_edge.enrich.rule_source import RuleSource
 from consul_edge.enrich.site_source import SiteSource
 from consul_edge.enrich.views import Views
 from consul_edge.metrics.lag import lag_observed
 from consul_edge.notify import Notifier
+from consul_edge.reloading import RELOADER, Reloader
 from consul_edge.upstream.upstream import Upstream
 from consul_edge.web.access import Access
-from consul_edge.web.access_log import AccessLog
 from consul_edge.web.admin import Admin
-from consul_edge.web.admin_caches import caches
+from consul_edge.web.admin_caches import AdminCache, caches
 from consul_edge.web.admin_gate import Gate
 from consul_edge.web.admin_token import AdminToken
-from consul_edge.web.enriched import Enriched
+from consul_edge.web.client_connections import KEEPALIVE, ClientConnections
+from consul_edge.web.enriched import Enriched, ttls
 from consul_edge.web.fastlane.lane import Lane
 from consul_edge.web.generation import Generation
 from consul_edge.web.handed_over import Handed
@@ -56,11 +54,11 @@ from consul_edge.web.keys import (
     UPSTREAM,
     VIEWS,
 )
-from consul_edge.web.listeners import Listener, bind, server_context
+from consul_edge.web.listening import Listening
 from consul_edge.web.middlewares import guard, tidy
 from consul_edge.web.parked import Parked
-from consul_edge.web.protocol import EdgeProtocol
 from consul_edge.web.proxy import Proxy
+from consul_edge.web.reload import RELOAD
 from consul_edge.web.rendering import Rendering
 from consul_edge.web.request_id import give_back
 from consul_edge.web.routes import add_routes
@@ -69,22 +67,21 @@ from consul_edge.web.under_way import UnderWay
 
 log = structlog.get_logger()
 
-CLIENT_KEEPALIVE = 3600.0
-"""Seconds that an idle client's connection is kept: longer than any client keeps it, since the one
-who closes first must be the one who would use it again."""
-
-LINGER_SECONDS = 2.0
-"""How long a body that was refused is read on, so that its sender sees why before the connection
-is reset."""
-
 DRAIN_SECONDS = 15.0
 """How long requests under way may take to end when the edge shuts down; aiohttp takes it twice,
 before and after it cancels them."""
 
 
-def create_app(settings: Settings) -> web.Application:
+Again = Callable[[], Settings]
+"""Reads the configuration anew. Raises ConfigError, EdgeError."""
+
+
+def create_app(settings: Settings, again: Again | None = None) -> web.Application:
     """
     Build the application, inside a running loop; it connects to nothing before it is started.
+
+    Args:
+        again: What a reload reads; None: the same.
 
     Raises:
         EdgeError: When certificates towards Consul cannot be used.
@@ -106,7 +103,7 @@ def create_app(settings: Settings) -> web.Application:
         upstream.credentials,
         cache.identities.of,
         parked,
-        ttls={"nodes": settings.nodes.ttl, "sites": settings.sites.ttl},
+        ttls=ttls(settings),
         instance=instance,
     )
     rendering = Rendering()
@@ -128,7 +125,6 @@ def create_app(settings: Settings) -> web.Application:
     app[HOSTS] = Hosts((*settings.allowed_hosts, *own_names(settings)))
     app[ACCESS] = Access(settings)
     app[UNDER_WAY] = UnderWay(settings.limits.requests_per_client)
-    app[GENERATION].heard.append(partial(_exchange_bounds, app))
     app[PARKED] = parked
     app[RENDERING] = rendering
     app[UPSTREAM] = upstream
@@ -138,9 +134,34 @@ def create_app(settings: Settings) -> web.Application:
     app[VIEWS] = views
     app[ARCHIVE] = enriched.archive
     gate = Gate(admin_token, trusts_loopback=admin.trust_loopback)
-    known = caches(cache, settings, sites, rules, enriched.archive, views)
-    add_routes(app, proxy, Admin(known, rules, gate, instance=instance), enriched)
+
+    def known(settings: Settings) -> dict[str, AdminCache]:
+        return caches(cache, settings, sites, rules, enriched.archive, views)
+
+    calls = Admin(known(settings), rules, gate, instance=instance)
+    add_routes(app, proxy, calls, enriched)
     app.on_response_prepare.extend((tidy, give_back))
+    reloader = app[RELOADER] = Reloader(
+        app[GENERATION],
+        again or (lambda: settings),
+        prepare=(upstream.prepare, admin_token.prepare, rules.prepare),
+        certificates=(upstream.prepare_trust,),
+        adopt=(
+            lambda new: warn(new, before=app[GENERATION].settings),
+            lambda new: app[HOSTS].adopt((*new.allowed_hosts, *own_names(new))),
+            app[ACCESS].adopt,
+            lambda new: app[UNDER_WAY].adopt(new.limits.requests_per_client),
+            lambda new: parked.adopt(new.limits.parked_per_client),
+            cache.adopt,
+            sites.adopt,
+            views.adopt,
+            enriched.adopt,
+            proxy.adopt,
+            lambda new: gate.adopt(trusts_loopback=new.admin.trust_loopback),
+            lambda new: calls.adopt(known(new)),
+        ),
+    )
+    app[RELOAD] = reloader.reload
 
     async def upstream_life(_app: web.Application) -> AsyncIterator[None]:
         await upstream.start()
@@ -148,8 +169,10 @@ def create_app(settings: Settings) -> web.Application:
         await sites.start()
         await rules.start()
         naming = asyncio.create_task(_learn_full_name(app[HOSTS]))
+        reloader.start()
         yield
         naming.cancel()
+        await reloader.close()
         await enriched.close()
         await views.close()
         await rules.close()
@@ -174,25 +197,36 @@ def create_app(settings: Settings) -> web.Application:
     return app
 
 
-async def serve(settings: Settings, notifier: Notifier, handed: Sequence[Handed] = ()) -> None:
+async def serve(
+    settings: Settings,
+    notifier: Notifier,
+    handed: Sequence[Handed] = (),
+    again: Again | None = None,
+) -> None:
     """
-    Serve until SIGTERM or SIGINT, then drain.
+    Serve until SIGTERM or SIGINT, then drain; at SIGHUP read the configuration again.
 
     Args:
         handed: Sockets that the service manager made; ``settings.listen`` names them, too.
+
+        again: As for ``create_app``.
 
     Raises:
         EdgeError: When a listener cannot be bound.
     """
     logs.configure(level=settings.log.level, log_format=settings.log.format)
-    stop = asyncio.Event()
+    stop, hup = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with notifier.attending(), lag_observed(), running(settings, handed) as app:
+    loop.add_signal_handler(signal.SIGHUP, hup.set)
+    async with notifier.attending(), lag_observed(), running(settings, handed, again) as app:
         notifier.describe = partial(status_line, app)
         notifier.ready()
-        async with warming_shown(app):
+        reloader = app[RELOADER]
+        reloader.signs = notifier
+        reloader.also(adopt=partial(_log_otherwise, app[GENERATION]))
+        async with warming_shown(app), reloader.at(hup):
             await stop.wait()
         log.info("draining")
         notifier.stopping("answering what is under way")
@@ -201,46 +235,40 @@ async def serve(settings: Settings, notifier: Notifier, handed: Sequence[Handed]
 
 @asynccontextmanager
 async def running(
-    settings: Settings, handed: Sequence[Handed] = ()
+    settings: Settings, handed: Sequence[Handed] = (), again: Again | None = None
 ) -> AsyncIterator[web.Application]:
     """Listen and serve while the context lasts; leaving it drains."""
     with ExitStack() as stack:
         # All are bound before anything else is done, and given back whatever fails then.
-        given = [stack.enter_context(one.socket) for one in handed]
-        known = {one.listen for one in handed}
-        free = [listen for listen in settings.listen if listen not in known]
-        bound = [stack.enter_context(one) for listen in free for one in bind(listen)]
-        tls = _tls(settings)
-        app = create_app(settings)
-        options: dict[str, Any] = {
-            "access_log_class": AccessLog,
-            "access_log": log if settings.log.access else None,
-            "auto_decompress": False,
-            "keepalive_timeout": CLIENT_KEEPALIVE,
-            "lingering_time": LINGER_SECONDS,
-            # Bounds that differ by one: an error tells its bound, and so which was met.
-            "max_line_size": settings.limits.head_bytes,
-            "max_field_size": settings.limits.head_bytes + 1,
-        }
-        runner = web.AppRunner(
-            app, handler_cancellation=True, shutdown_timeout=DRAIN_SECONDS, **options
-        )
+        listening = Listening(settings, handed, stack)
+        app = create_app(settings, again)
+        runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=DRAIN_SECONDS)
         await runner.setup()
-        build = _protocol(runner, options)
-        lane = Lane(app, build, keepalive=CLIENT_KEEPALIVE) if settings.fastlane else None
+        connections = ClientConnections(settings, runner)
+        lane = Lane(app, connections.make, keepalive=KEEPALIVE)
+        generation = app[GENERATION]
+
+        def factory(listener: str) -> Callable[[], asyncio.Protocol]:
+            fast = lane.listen(listener)
+            return lambda: fast() if generation.settings.fastlane else connections.make()
+
         try:
-            for one in (*given, *bound):
-                factory = build if lane is None else lane.listen(str(one.getsockname()))
-                is_handed = one in given
-                await Listener(runner, one, factory, tls, is_handed=is_handed).start()
+            await listening.start(runner, factory)
+            app[RELOADER].also(
+                adopt=connections.adopt, prepare=listening.prepare, certificate=listening.prepare
+            )
             announce(settings, local_agent=app[UPSTREAM].local_agent.name, instance=app[INSTANCE])
             yield app
         finally:
-            if lane is not None:
-                lane.drain()
+            lane.drain()
             await runner.cleanup()
-            if lane is not None:
-                lane.close()
+            lane.close()
+
+
+def _log_otherwise(generation: Generation, settings: Settings) -> None:
+    before, now = generation.settings.log, settings.log
+    if (before.level, before.format) != (now.level, now.format):
+        logs.configure(level=now.level, log_format=now.format)
 
 
 async def _learn_full_name(hosts: Hosts) -> None:
@@ -253,24 +281,3 @@ def own_names(settings: Settings) -> list[str]:
     machine = socket.gethostname()
     names = [machine, machine.partition(".")[0]]
     return names + [listen.host for listen in settings.listen if listen.host]
-
-
-def _protocol(runner: web.AppRunner, options: dict[str, Any]) -> Callable[[], EdgeProtocol]:
-    assert runner.server is not None, "the runner was set up"  # noqa: S101 - for the type checker
-    return partial(EdgeProtocol, runner.server, loop=asyncio.get_running_loop(), **options)
-
-
-def _tls(settings: Settings) -> ssl.SSLContext | None:
-    if settings.tls.cert is None:
-        return None
-    try:
-        return server_context(settings.tls.cert, settings.tls.key, settings.tls.client_ca)
-    except OSError as error:
-        raise EdgeError(f"tls cannot be used: {error}") from error
-
-
-def _exchange_bounds(app: web.Application) -> None:
-    """Let clients do what other settings say, from the next request on."""
-    settings = app[GENERATION].settings
-    app[ACCESS].adopt(settings)
-    app[UNDER_WAY].adopt(settings.limits.requests_per_client)

@@ -80,7 +80,7 @@ def _serve(arguments: argparse.Namespace) -> int:
     loaded = _load(arguments)
     from consul_edge import serving
 
-    serving.serve(loaded, os.environ)
+    serving.serve(loaded, os.environ, lambda: _load(arguments))
     return 0
 
 

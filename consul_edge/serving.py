@@ -6,7 +6,7 @@ What the machine refuses (a taken port, a bad key) is an error in one line, with
 
 import asyncio
 import os
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING
 
 from consul_edge.core.errors import EdgeError
@@ -15,12 +15,16 @@ if TYPE_CHECKING:
     from consul_edge.config import Loaded, Settings
 
 
-def serve(loaded: "Loaded", env: Mapping[str, str]) -> None:
+def serve(
+    loaded: "Loaded", env: Mapping[str, str], again: "Callable[[], Loaded] | None" = None
+) -> None:
     """
     Serve until SIGTERM or SIGINT.
 
     Args:
         env: The environment, in which a service manager says where it listens itself.
+
+        again: Reads the configuration anew; None: it stays as it is.
 
     Raises:
         EdgeError: When the machine refuses something, or the edge itself does.
@@ -37,7 +41,11 @@ def serve(loaded: "Loaded", env: Mapping[str, str]) -> None:
         logs.configure(level=log.level, log_format=log.format, journal_stream=journal_stream)
         handed = handed_over.take(env, pid=os.getpid())
         settings = handed_over.adopted(loaded, handed)
-        await serve(settings, Notifier.of(env, pid=os.getpid()), handed)
+
+        def reread() -> "Settings":
+            return handed_over.adopted(again() if again is not None else loaded, handed)
+
+        await serve(settings, Notifier.of(env, pid=os.getpid()), handed, reread)
 
     _run(serving())
 

@@ -10,9 +10,10 @@ import aiohttp
 from aiohttp import web
 
 from consul_edge.app import running
-from consul_edge.config import load
+from consul_edge.config import Settings, load
 from consul_edge.upstream.rotation import Rotation
 from consul_edge.web.keys import UPSTREAM
+from consul_edge.web.reload import RELOAD, Reloaded
 from tests.processes import FASTLANE, fresh_address
 from tests.waiting import eventually
 from tests.wire import Answer, Headers, exchange
@@ -27,6 +28,8 @@ class House:
     address: str
     app: web.Application
     client: aiohttp.ClientSession
+    env: dict[str, str]
+    """What a reload reads."""
 
     @property
     def base(self) -> str:
@@ -42,6 +45,11 @@ class House:
         """Wait until each server has named a leader once."""
         servers = self.rotation.servers
         await eventually(lambda: all(server.leader for server in servers), "heartbeats heard")
+
+    async def reload(self, **settings: str) -> Reloaded:
+        """Read the configuration again, with these settings in place of those before."""
+        self.env.update({f"CONSUL_EDGE_{name}": value for name, value in settings.items()})
+        return await self.app[RELOAD]()
 
     async def ask(
         self, method: str, target: str, headers: Headers = (), body: bytes = b""
@@ -80,8 +88,11 @@ async def edge_over(*servers: str, **settings: str) -> AsyncIterator[House]:
         "CONSUL_EDGE_CONSUL__LOCAL_AGENT": servers[0],
         **({FASTLANE: os.environ[FASTLANE]} if FASTLANE in os.environ else {}),
     } | {f"CONSUL_EDGE_{name}": value for name, value in settings.items()}
-    loaded = load(file=None, env=env, flags={})
-    async with running(loaded.settings) as app:
+
+    def again() -> Settings:
+        return load(file=None, env=env, flags={}).settings
+
+    async with running(again(), again=again) as app:
         connector = aiohttp.TCPConnector(limit=0)
         async with aiohttp.ClientSession(connector=connector, auto_decompress=False) as client:
-            yield House(address, app, client)
+            yield House(address, app, client, env)

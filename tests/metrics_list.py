@@ -66,6 +66,8 @@ WHEN: Final = {
     },
     "The process": {
         "consul_edge_event_loop_lag_seconds": "everything is slow at once",
+        "consul_edge_config_last_reload_successful": "0: what was written last is not in force",
+        "consul_edge_config_last_reload_success_timestamp_seconds": "what is in force",
         "consul_edge_log_messages_total": "`error` grows: read the log",
     },
 }

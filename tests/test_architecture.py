@@ -26,6 +26,7 @@ ROOMS: Final = (
     {"cache"},
     {"enrich"},
     {"web", "announcing"},
+    {"reloading"},
     {
         *("app", "admin_client", "categorize_command", "completion_command", "flags"),
         "healthcheck_command",

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from consul_edge.web.audit import RELOAD
 from consul_edge.web.routes import (
     ADMIN,
     CATEGORIZE,
@@ -31,7 +32,9 @@ def test_metric_that_exists_is_in_the_list(name: str) -> None:
     assert f"`{name}`" in METRICS_PAGE
 
 
-ROUTES = sorted({*OWN, *ADMIN, *DOCUMENTS, *NODE_DOCUMENTS, CATEGORIZE, EDGE, EVENTS, OPENAPI})
+ROUTES = sorted(
+    {*OWN, *ADMIN, RELOAD, *DOCUMENTS, *NODE_DOCUMENTS, CATEGORIZE, EDGE, EVENTS, OPENAPI}
+)
 
 
 @pytest.mark.parametrize("path", ROUTES)

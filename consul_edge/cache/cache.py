@@ -11,6 +11,7 @@ from functools import partial
 from typing import Final
 
 from consul_edge import metrics
+from consul_edge.cache.adopting import adopt
 from consul_edge.cache.at_once import AtOnce
 from consul_edge.cache.counts import Counts
 from consul_edge.cache.fetching import Fetcher
@@ -97,12 +98,7 @@ class Cache:
         reads = Reads(self.watches)
         self.at_once = AtOnce(upstream.servers, self.lines, self.holding, reads)
         self._gateway = Gateway(
-            upstream.servers,
-            self.lines,
-            self._fetcher,
-            self._flights,
-            self.holding,
-            reads,
+            upstream.servers, self.lines, self._fetcher, self._flights, self.holding, reads
         )
         self.counts = Counts()
         self._saving = Saving(
@@ -253,6 +249,11 @@ class Cache:
             metrics.CACHE_FLUSHES.labels(trigger).inc(count)
             self._saving.soon()
         return count
+
+    def adopt(self, settings: Settings) -> None:
+        """Go by other settings from now on."""
+        parts = self.lines, self._rules, self._fetcher, self.watches, self._saving, self._warming
+        adopt(settings, partial(self.flush, trigger="reload"), *parts)
 
     def drain(self) -> None:
         """Have everyone who waits answered with the current value."""

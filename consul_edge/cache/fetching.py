@@ -67,11 +67,15 @@ class Fetcher:
         """
         self._upstream = upstream
         self._via = via(instance)
+        self.now = upstream.rotation.now
+        self.bound(max_entry_bytes=max_entry_bytes, max_bytes=max_bytes, wait=wait)
+
+    def bound(self, *, max_entry_bytes: int, max_bytes: int, wait: float) -> None:
+        """Take other bounds; what was too large for the former ones is tried again."""
         self._max_entry_bytes = max_entry_bytes
         self._max_bytes = max_bytes
         self._wait = render_duration(wait)
         self._too_large: OrderedDict[Key, float] = OrderedDict()
-        self.now = upstream.rotation.now
 
     def question(self, line: Line, *, index: int = 0, is_consistent: bool = False) -> Question:
         """
@@ -152,6 +156,10 @@ class Fetcher:
         if entry.most_bytes > self._max_bytes:
             raise self._note_too_large(line.key)
         return entry
+
+    def is_too_large(self, entry: Entry) -> bool:
+        """Tell whether what is kept would not be any more."""
+        return len(entry.body) > self._max_entry_bytes or entry.most_bytes > self._max_bytes
 
     def was_too_large(self, key: Key) -> bool:
         """Tell whether trying to keep an answer for *key* has just failed."""

@@ -12,19 +12,26 @@ class Rulebook:
 
     def __init__(self, settings: Settings) -> None:
         """Take what *settings* say of the cache."""
+        self.adopt(settings)
+
+    def adopt(self, settings: Settings) -> None:
+        """Go by other settings from now on."""
         self._settings = settings
         self._by_endpoint: dict[Endpoint, Rule] = {}
         self._plain = not settings.cache.endpoints
 
     def of(self, call: Call) -> Rule:
         """Give the rule for a request."""
-        endpoint = call.endpoint
+        return self.at(call.endpoint, call.target)
+
+    def at(self, endpoint: Endpoint, target: str) -> Rule:
+        """Give the rule for what is asked of *endpoint* by *target*."""
         if self._plain and not (endpoint.name == "kv" and self._settings.cache.stale_kv):
             rule = self._by_endpoint.get(endpoint)
             if rule is None:
                 rule = self._by_endpoint[endpoint] = self._make(endpoint, endpoint.path)
             return rule
-        return self._make(endpoint, decode_path(call.target.partition("?")[0]))
+        return self._make(endpoint, decode_path(target.partition("?")[0]))
 
     def _make(self, endpoint: Endpoint, path: str) -> Rule:
         cache = self._settings.cache

@@ -87,7 +87,23 @@ class Saving:
         """Restore what there is, before anybody is served; then write again and again."""
         if self._path is not None:
             await self._restore(self._path)
-            self._task = asyncio.create_task(self._run(self._path), name="snapshots")
+            self._go_on(self._path)
+
+    def adopt(self, path: Path | None) -> None:
+        """Write to another file from now on, or to none; the former one stays as it is."""
+        if path == self._path:
+            return
+        self._path = path
+        self._written = None
+        if self._task is not None:
+            # What it is just writing it writes whole.
+            self._task.cancel()
+            self._task = None
+        if path is not None:
+            self._go_on(path)
+
+    def _go_on(self, path: Path) -> None:
+        self._task = asyncio.create_task(self._run(path), name="snapshots")
 
     def soon(self) -> None:
         """Have written what is left, for something was dropped that must not come back."""

@@ -134,10 +134,10 @@ class MemoryStore(SimpleMemoryCache, Generic[T]):  # type: ignore[misc] # aiocac
         self.size_bytes += size
         if ttl is not None:
             self._arm(name, ttl)
-        self._make_room(name)
+        self.make_room(name)
         return name in self._cache
 
-    def _make_room(self, newest: str) -> None:
+    def make_room(self, newest: str = "") -> None:
         """Evict until the bounds hold, or nothing is left but what is needed."""
         while True:
             if len(self._cache) > self.max_entries:

@@ -21,10 +21,8 @@ from consul_edge.cache.line import Line
 from consul_edge.cache.lines import Lines
 from consul_edge.cache.rulebook import Rulebook
 from consul_edge.cache.watches import Watches
-from consul_edge.core.endpoints import Treatment
 from consul_edge.core.errors import EdgeError
 from consul_edge.core.key import parse_key
-from consul_edge.core.policy import Rule
 from consul_edge.core.request import parse_call, redacted
 from consul_edge.upstream.credentials import Credentials
 
@@ -80,6 +78,19 @@ class Warming:
         store = self._lines.store
         return sum(line.name in store for line in self._warm), len(self._targets)
 
+    def adopt(self, targets: Sequence[str]) -> None:
+        """Keep others warm from now on."""
+        if targets == self._targets:
+            return
+        self._targets = targets
+        self._token = self._credentials.own
+        self._renew(self._token)
+        if self._task is not None:
+            self._task.cancel()
+            self._task = None
+        if targets:
+            self._task = asyncio.create_task(self._run(), name="warming")
+
     async def close(self) -> None:
         """Stop looking; the watches end with all others."""
         if self._task is not None:
@@ -100,7 +111,7 @@ class Warming:
     def _look(self) -> None:
         self._follow_token()
         for line in self._warm:
-            if not _is_watchable(line.rule):
+            if not line.rule.is_watchable:
                 continue
             if line.is_watched:
                 # One that is being tried may be refused again, and was told of already.
@@ -116,18 +127,22 @@ class Warming:
     def _follow_token(self) -> None:
         """Make lines for the edge's token, others than before if that is another."""
         token = self._credentials.own
-        if token == self._token:
-            return
-        self._token = token
+        if token != self._token:
+            self._token = token
+            self._renew(token)
+
+    def _renew(self, token: str) -> None:
         before, self._warm = self._warm, [self._line(target, token) for target in self._targets]
         self._cold.clear()
-        for line in before:
-            # It belongs to the former token's clients now; its watch ends when they are gone.
-            line.is_warm = False
-            self._lines.tidy(line)
         for line in self._warm:
             line.is_warm = True
-            if _is_watchable(line.rule):
+        for line in before:
+            if line not in self._warm:
+                # It belongs to whose clients are left now; its watch ends when they are gone.
+                line.is_warm = False
+                self._lines.tidy(line)
+        for line in self._warm:
+            if line.rule.is_watchable:
                 self._watches.want(line)
 
     def _line(self, target: str, token: str) -> Line:
@@ -138,7 +153,7 @@ class Warming:
 
     async def _refresh(self) -> None:
         """Fetch what cannot be watched, once it is old."""
-        due = [line for line in self._warm if not _is_watchable(line.rule) and self._is_old(line)]
+        due = [line for line in self._warm if not line.rule.is_watchable and self._is_old(line)]
         await asyncio.gather(*(self._fetch(line) for line in due))
 
     def _is_old(self, line: Line) -> bool:
@@ -149,8 +164,3 @@ class Warming:
     async def _fetch(self, line: Line) -> None:
         with suppress(EdgeError, TooLarge):
             await self._flights.fetch(line)
-
-
-def _is_watchable(rule: Rule) -> bool:
-    """Tell whether there is a watch for it: one of KV also where its plain reads pass."""
-    return rule.treatment is Treatment.WATCH or (rule.is_held and not rule.is_kept)

@@ -51,7 +51,7 @@ _ANSWERS: Final = frozenset({200, 404})
 """Statuses of what can be kept."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Tools:
     """What all watches share."""
 
@@ -92,10 +92,8 @@ class Watch:
         self._tools = tools
         self._rotation = tools.rotation
         table_wide = is_table_wide(line.key.endpoint)
-        self._pace = Pace(
-            burst=2 if table_wide else BURST,
-            interval=tools.refresh_interval / (1 if table_wide else SHARE),
-        )
+        self._share = 1 if table_wide else SHARE
+        self._pace = Pace(burst=2 if table_wide else BURST, interval=tools.refresh_interval)
         self._failures = 0
         self._failed_at: Server | None = None
         """Where it failed last: a server that refuses has few polls, and would be chosen again."""
@@ -151,6 +149,10 @@ class Watch:
                 if line.writes:
                     continue
                 return True
+            if server.slots.is_overfull:
+                # It may have fewer than before.
+                return False
+            self._pace.interval = self._tools.refresh_interval / self._share
             delay = self._pace.delay(rotation.now())
             if delay:
                 await asyncio.sleep(delay)

@@ -89,6 +89,12 @@ class Watches:
         metrics.WATCHES_LIVE.set_function(lambda: self.live)
         metrics.WATCHES_WANTED.set_function(lambda: self.wanted)
 
+    def bound(self, *, idle: float, wait: float, refresh_interval: float) -> None:
+        """Take other times; a round that is pending keeps its own."""
+        self._idle = idle
+        self._wait = wait
+        self._tools.refresh_interval = refresh_interval
+
     def __len__(self) -> int:
         return len(self._tasks)
 
@@ -183,7 +189,8 @@ class Watches:
         # Those who were woken by this round are guests still, and will have read in a moment.
         if line.waiters or line.guests or line.is_kept_watched:
             return True
-        if line.entry is None:
+        # Without those who wait, only what the rule in force would have watched.
+        if line.entry is None or not line.rule.is_watchable:
             return False
         now = self._now()
         unread = now - line.read_at

@@ -23,7 +23,7 @@ def render(loaded: Loaded) -> str:
             if open_sections[: depth + 1] != sections[: depth + 1]:
                 lines.append(f"{'  ' * depth}{section}:")
         open_sections = sections
-        value = _inline(show(path, attrgetter(path)(loaded.settings)))
+        value = inline(show(path, attrgetter(path)(loaded.settings)))
         lines.append(f"{'  ' * len(sections)}{name}: {value}  # {loaded.sources[path]}")
     return "\n".join(lines) + "\n"
 
@@ -39,6 +39,7 @@ def show(path: str, value: object) -> object:
     return kind.show(value)
 
 
-def _inline(value: object) -> str:
+def inline(value: object) -> str:
+    """Write a value of YAML's own kinds in one line."""
     text = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=2**31)
     return text.removesuffix("\n").removesuffix("\n...")

@@ -7,12 +7,13 @@ How often something may be done: a token bucket, as Consul's own advice for bloc
 class Pace:
     """Lets *burst* things happen at once, and then one each *interval*."""
 
-    __slots__ = ("_burst", "_interval", "_spent_until")
+    __slots__ = ("_burst", "_spent_until", "interval")
 
     def __init__(self, *, burst: int, interval: float) -> None:
         """Begin with a full bucket; an *interval* of 0 s never delays."""
         self._burst = burst
-        self._interval = interval
+        self.interval = interval
+        """May be changed at any time."""
         self._spent_until = float("-inf")
         """When the bucket will be full again."""
 
@@ -25,5 +26,5 @@ class Pace:
         [0.0, 0.0, 1.0, 0.0]
         """
         full_at = max(self._spent_until, now)
-        self._spent_until = full_at + self._interval
-        return max(full_at - now - (self._burst - 1) * self._interval, 0.0)
+        self._spent_until = full_at + self.interval
+        return max(full_at - now - (self._burst - 1) * self.interval, 0.0)

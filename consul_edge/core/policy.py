@@ -46,6 +46,11 @@ class Rule:
         return self.treatment in (Treatment.WATCH, Treatment.TTL)
 
     @property
+    def is_watchable(self) -> bool:
+        """Whether there is a watch for it: one of KV also where its plain reads pass."""
+        return self.treatment is Treatment.WATCH or (self.is_held and not self.is_kept)
+
+    @property
     def is_held(self) -> bool:
         """Whether its blocking queries are collapsed: those of KV always are."""
         return self.endpoint.blocks is Blocks.INDEX and (

@@ -129,6 +129,10 @@ class Archive:
         self._asked: dict[str, list[int]] = {}
         """By document, how often it was there and how often it was not."""
 
+    def adopt(self, ttls: Mapping[str, float]) -> None:
+        """Keep what is made from now on for other times."""
+        self._ttls = ttls
+
     async def plain(self, order: Order, render: Callable[[], bytes]) -> bytes:
         """
         Give a document.

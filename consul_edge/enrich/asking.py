@@ -50,7 +50,7 @@ class Unlearnt(Exception):
         self.error = error
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Asker:
     """Asks in the name of one token."""
 
@@ -64,6 +64,10 @@ class Asker:
 
     deadline: float
     """Seconds that one may take without which there is nothing to show."""
+
+    def bound(self, patience: float, deadline: float) -> None:
+        """Take other bounds, which hold for what is asked from now on."""
+        self.patience, self.deadline = patience, deadline
 
     def follow(self, target: str, heard: Callable[[], None]) -> Following | None:
         """Have the answer to *target* watched; None: Consul cannot be asked such a thing."""

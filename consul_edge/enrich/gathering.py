@@ -78,7 +78,7 @@ class Gathering:
             news: Called when ``catch_up`` has something to do.
         """
         self._allowance = allowance
-        self._patience = asker.patience
+        self.asker = asker
         self._now = now
         self._news = news
         self._nodes = Topic(NODES, read_nodes, asker, now, news, is_essential=True)
@@ -206,7 +206,7 @@ class Gathering:
                 table.ask_within(TABLES_INTERVAL)
         if self._reading_members is not None:
             await asyncio.wait(
-                (self._reading_members,), timeout=self._patience if self._is_cold else SOON
+                (self._reading_members,), timeout=self.asker.patience if self._is_cold else SOON
             )
 
     async def _read_members(self) -> None:
@@ -231,7 +231,7 @@ class Gathering:
             self._instances.ask_again()
             self._sweep_began_at = self._now()
         self._sweeping_at = indexes
-        patience = self._patience if self._is_cold else SOON
+        patience = self.asker.patience if self._is_cold else SOON
         await self._instances.learn(patience, self._nodes_by_name.of(self._nodes.value))
         self._is_cold = False
         if self._instances.is_settled:

@@ -27,6 +27,7 @@ from consul_edge.core.entry import Entry
 from consul_edge.core.errors import EdgeError
 from consul_edge.core.key import kv_target
 from consul_edge.enrich.asking import PATIENCE
+from consul_edge.enrich.ended import Ended
 
 log = structlog.get_logger()
 
@@ -121,10 +122,22 @@ class KvDocument:
         """Whether somebody has begun to read it."""
         return self._task is not None
 
+    def bound(self, *, ttl: float, timeout: float) -> None:
+        """Take other times, as at the beginning."""
+        self._ttl = ttl
+        self._patience = PATIENCE * timeout
+
     def start(self) -> None:
         """Follow it from now on, if that has not begun; nothing is waited for."""
         if self._task is None and not self._is_closed:
             self._task = asyncio.create_task(self._run(), name=f"document {self.key}")
+
+    def hand_over(self, other: "KvDocument", ended: Ended) -> None:
+        """Have *other* followed in its place; nothing of it is taken any more."""
+        if self._task is not None:
+            self._task.cancel()
+            other.start()
+        ended.take(self.close())
 
     async def close(self) -> None:
         """Follow it no longer."""

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final
 
 import structlog
@@ -18,8 +19,10 @@ import structlog
 from consul_edge import metrics
 from consul_edge.cache.cache import Cache
 from consul_edge.config import Settings
+from consul_edge.core.errors import EdgeError
 from consul_edge.enrich.categorize import Categorizer
 from consul_edge.enrich.document import MAX_BYTES
+from consul_edge.enrich.ended import Ended
 from consul_edge.enrich.followed_file import FollowedFile
 from consul_edge.enrich.kv_document import KvDocument
 from consul_edge.enrich.packaged import packaged_rules
@@ -95,21 +98,11 @@ class RuleSource:
         self._timeout = settings.consul.timeout
         self._changes = Listeners()
         self.on_change = self._changes.add
-        self.document = KvDocument(
-            settings.rules.kv_key,
-            cache,
-            token,
-            ttl=TTL,
-            timeout=settings.consul.timeout,
-            what="rules",
-            take=self._take_kv,
-            fail=lambda _: None,
-        )
-        self._followed = (
-            FollowedFile(settings.rules.file, self._take_file, max_bytes=MAX_BYTES)
-            if settings.rules.file is not None
-            else None
-        )
+        self._cache = cache
+        self._token = token
+        self.document = self._of(settings)
+        self._followed = self._file_of(settings, self._file)
+        self._ended = Ended()
         metrics.DOCUMENT_GOOD.labels("rules").set_function(lambda: self._error is None)
 
     @property
@@ -157,11 +150,51 @@ class RuleSource:
                     await self._followed.look()
             self._followed.start()
 
+    async def prepare(self, settings: Settings) -> Callable[[], None]:
+        """
+        Read the file that other settings name.
+
+        Returns:
+            What goes by it, and by the key that they name, from then on.  Until that key is read,
+            what its predecessor held stays.
+
+        Raises:
+            EdgeError: When the file cannot be read, or has no rules.
+        """
+        place = _Place(Source.FILE, str(settings.rules.file))
+        followed = self._file_of(settings, place)
+        if followed is not None:
+            try:
+                async with asyncio.timeout(self._timeout):
+                    await followed.look()
+            except TimeoutError:
+                followed.error = f"not read within {self._timeout:g} s"
+            if followed.error or place.bad:
+                raise EdgeError(f"rules.file: {place.where}: {followed.error or place.bad}")
+
+        def adopt() -> None:
+            self._timeout = settings.consul.timeout
+            self.document.bound(ttl=TTL, timeout=self._timeout)
+            if self.document.key != settings.rules.kv_key:
+                good, self._kv = self._kv.good, _Place(Source.KV, settings.rules.kv_key)
+                self._kv.good = good
+                before, self.document = self.document, self._of(settings)
+                before.hand_over(self.document, self._ended)
+            if self._followed is not None:
+                self._ended.take(self._followed.close())
+            self._file, self._followed = place, followed
+            if followed is not None:
+                followed.start()
+            self._choose()
+
+        return adopt
+
     async def close(self) -> None:
         """Follow them no longer; what is in force stays."""
         await self.document.close()
         if self._followed is not None:
             await self._followed.close()
+        await self._ended.wait()
 
     async def refresh(self) -> None:
         """Load both now, and wait until that is over, however it ended."""
@@ -174,13 +207,26 @@ class RuleSource:
         await self.document.tried()
         return self.value
 
-    async def _take_kv(self, content: bytes | None) -> None:
-        await self._kv.take(content)
-        self._choose()
+    def _of(self, settings: Settings) -> KvDocument:
+        return KvDocument(
+            settings.rules.kv_key,
+            self._cache,
+            self._token,
+            ttl=TTL,
+            timeout=settings.consul.timeout,
+            what="rules",
+            take=partial(self._take, self._kv),
+            fail=lambda _: None,
+        )
 
-    async def _take_file(self, content: bytes) -> None:
-        await self._file.take(content)
-        self._choose()
+    def _file_of(self, settings: Settings, place: _Place) -> FollowedFile | None:
+        file, take = settings.rules.file, partial(self._take, place)
+        return FollowedFile(file, take, max_bytes=MAX_BYTES) if file is not None else None
+
+    async def _take(self, place: _Place, content: bytes | None) -> None:
+        await place.take(content)
+        if place in (self._kv, self._file):
+            self._choose()
 
     def _choose(self) -> None:
         """Put in force what goes before everything else that is good."""

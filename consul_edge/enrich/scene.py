@@ -41,7 +41,7 @@ LOOK_INTERVAL: Final = 10.0
 """Seconds after which a view is looked at though nothing told a change."""
 
 
-class Sources(Struct, frozen=True):
+class Sources(Struct):
     """What all identities share."""
 
     sites: SiteSource

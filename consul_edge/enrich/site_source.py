@@ -15,6 +15,7 @@ from consul_edge import metrics
 from consul_edge.cache.cache import Cache
 from consul_edge.cache.fetching import LARGE_BYTES
 from consul_edge.config import Settings
+from consul_edge.enrich.ended import Ended
 from consul_edge.enrich.kv_document import KvDocument
 from consul_edge.enrich.sites import NoSites, Sites, parse_sites
 from consul_edge.enrich.source_status import Listeners, Source, SourceStatus, log_problems
@@ -35,17 +36,10 @@ class SiteSource:
         self.value = Sites()
         """The last good ones."""
 
-        self.document = KvDocument(
-            settings.sites.kv_key,
-            cache,
-            token,
-            ttl=settings.sites.ttl,
-            timeout=settings.consul.timeout,
-            what="sites",
-            take=self._take,
-            fail=self._fail,
-        )
-        self.ttl = settings.sites.ttl
+        self._cache = cache
+        self._token = token
+        self.document = self._of(settings)
+        self._ended = Ended()
         self._changes = Listeners()
         self.on_change = self._changes.add
         self._content: bytes | None = None
@@ -79,9 +73,18 @@ class SiteSource:
     async def start(self) -> None:
         """Be ready: the first who reads begins to follow the document, and waits for it."""
 
+    def adopt(self, settings: Settings) -> None:
+        """Follow what other settings name; what is known stays until that is read."""
+        self.document.bound(ttl=settings.sites.ttl, timeout=settings.consul.timeout)
+        if self.document.key != settings.sites.kv_key:
+            before, self.document = self.document, self._of(settings)
+            self._content = self._bad = None
+            before.hand_over(self.document, self._ended)
+
     async def close(self) -> None:
         """Follow it no longer; what is known stays."""
         await self.document.close()
+        await self._ended.wait()
 
     async def refresh(self) -> None:
         """Load the document now, and wait until that is over, however it ended."""
@@ -93,6 +96,18 @@ class SiteSource:
         if not self._is_known:
             await self.document.tried()
         return self.value
+
+    def _of(self, settings: Settings) -> KvDocument:
+        return KvDocument(
+            settings.sites.kv_key,
+            self._cache,
+            self._token,
+            ttl=settings.sites.ttl,
+            timeout=settings.consul.timeout,
+            what="sites",
+            take=self._take,
+            fail=self._fail,
+        )
 
     def _fail(self, _reason: str) -> None:
         metrics.SITES_CACHE_STATUS.labels("error").inc()

@@ -59,20 +59,12 @@ class Views:
         rules: RuleSource,
     ) -> None:
         """Prepare, inside a running loop; nothing is asked before somebody reads."""
-        consul = settings.consul
         self._cache = cache
         self._servers = upstream.servers
         self._now = asyncio.get_running_loop().time
-        self._patience = PATIENCE * consul.timeout
-        self._deadline = consul.deadline
-        self._idle = settings.watch.idle
-        self._ttl = settings.nodes.ttl
-        main = consul.main_server or consul.servers[0]
-        self._main_server = main.host or main.name
-        self._may_ask = Turnstile(consul.semaphore_limit, "enrichment")
+        self._bound(settings)
+        self._may_ask = Turnstile(settings.consul.semaphore_limit, "enrichment")
         self._allowance = Allowance(self._watch_limit)
-        self._lingering = settings.watch.wait * 17 / 16 + 1.0
-        """Seconds until a watch that nobody wants has ended (CONSUL.md A.1)."""
         # Seeded from the time, so that an index of an earlier process is none of this one's; below
         # 2**53, for those who read JSON by floating point.
         seed = time.time_ns() // 1_000_000 << SEED_BITS
@@ -92,6 +84,27 @@ class Views:
         metrics.NODES.set_function(lambda: worst(view.nodes for view in self._shown())[0])
         metrics.NODES_IN_ERROR.set_function(lambda: worst(view.nodes for view in self._shown())[1])
         metrics.ROWS.set_function(lambda: most(view.services for view in self._shown()))
+
+    def adopt(self, settings: Settings) -> None:
+        """Go by other settings from now on; every picture stays, and is looked at again."""
+        self._bound(settings)
+        self._may_ask.resize(settings.consul.semaphore_limit)
+        self._sources.unmapped = settings.sites.unmapped
+        self._sources.patience = self._patience
+        for scene in self._all():
+            scene.gathering.asker.bound(self._patience, self._deadline)
+        self._tell()
+
+    def _bound(self, settings: Settings) -> None:
+        consul = settings.consul
+        self._patience = PATIENCE * consul.timeout
+        self._deadline = consul.deadline
+        self._idle = settings.watch.idle
+        self._ttl = settings.nodes.ttl
+        main = consul.main_server or consul.servers[0]
+        self._main_server = main.host or main.name
+        self._lingering = settings.watch.wait * 17 / 16 + 1.0
+        """Seconds until a watch that nobody wants has ended (CONSUL.md A.1)."""
 
     async def view(self, token: str, client: str = "") -> View:
         """

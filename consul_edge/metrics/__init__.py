@@ -42,7 +42,14 @@ from consul_edge.metrics.nodes import (
     node_enriched,
     node_failed,
 )
-from consul_edge.metrics.process import BUILD_INFO, EVENT_LOOP_LAG, LOG_MESSAGES, log_message
+from consul_edge.metrics.process import (
+    BUILD_INFO,
+    CONFIG_RELOAD_SUCCESSFUL,
+    CONFIG_RELOAD_TIME,
+    EVENT_LOOP_LAG,
+    LOG_MESSAGES,
+    log_message,
+)
 from consul_edge.metrics.serving import (
     ACCESS_REFUSED,
     ADMIN_REQUESTS,
@@ -88,6 +95,8 @@ __all__ = [
     "CACHE_SIZE",
     "CACHE_SNAPSHOTS",
     "CACHE_SNAPSHOT_TIME",
+    "CONFIG_RELOAD_SUCCESSFUL",
+    "CONFIG_RELOAD_TIME",
     "DOCUMENT_GOOD",
     "EVENT_LOOP_LAG",
     "HEARTBEATS",

@@ -52,7 +52,7 @@ CACHE_EVICTIONS: Final = Counter(
 CACHE_FLUSHES: Final = Counter(
     "consul_edge_cache_flushes_total",
     "Kept answers dropped at once: by an operator (admin), a write of ACLs (acl), a refused"
-    " question (denied) or an unknown token (identity).",
+    " question (denied), an unknown token (identity) or other settings (reload).",
     ["trigger"],
 )
 
@@ -111,7 +111,7 @@ def _initialise() -> None:
         CACHE_LAST_SUCCESS.labels(cache)
     for reason in ("entries", "bytes"):
         CACHE_EVICTIONS.labels(reason)
-    for trigger in ("admin", "acl", "denied", "identity"):
+    for trigger in ("admin", "acl", "denied", "identity", "reload"):
         CACHE_FLUSHES.labels(trigger)
     for result in ("confirmed", "refuted"):
         CACHE_CONFIRMATIONS.labels(result)

@@ -45,6 +45,17 @@ def log_message(level: int) -> None:
     (counter or _LEVELS[logging.DEBUG]).inc()
 
 
+CONFIG_RELOAD_SUCCESSFUL: Final = Gauge(
+    "consul_edge_config_last_reload_successful",
+    "Whether the configuration that was read last is in force: 0 after one that was refused, while"
+    " the former one holds.",
+)
+
+CONFIG_RELOAD_TIME: Final = Gauge(
+    "consul_edge_config_last_reload_success_timestamp_seconds",
+    "When the configuration in force was read, as a Unix time.",
+)
+
 EVENT_LOOP_LAG: Final = Histogram(
     "consul_edge_event_loop_lag_seconds",
     "How late the event loop was when it was to wake up, looked at twice a second: for so long"

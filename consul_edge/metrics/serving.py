@@ -65,7 +65,7 @@ def _initialise() -> None:
             HTTP_REQUESTS.labels(name, method, code)
     for treatment in ("watch", "ttl", "pass", "local", "write", "api"):
         HTTP_REQUEST_DURATION.labels(treatment)
-    for action in ("flush", "info", "rules", "other"):
+    for action in ("flush", "info", "rules", "reload", "other"):
         for outcome in ("done", "unauthenticated", "denied", "refused"):
             ADMIN_REQUESTS.labels(action, outcome)
 

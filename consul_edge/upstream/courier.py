@@ -76,6 +76,7 @@ class Courier:
             max_connections: For short reads and writes at once.
         """
         self._client = client
+        self._pool = Turnstile(max_connections, "pool")
         self.bound(timeout, deadline, write_timeout, max_connections)
 
     def bound(
@@ -90,7 +91,7 @@ class Courier:
         self._restore = self._silence(RESTORE_TIMEOUT)
         self._beat = aiohttp.ClientTimeout(total=timeout * HEARTBEAT_SHARE)
         self._max_connections = max_connections
-        self._pool = Turnstile(max_connections, "pool")
+        self._pool.resize(max_connections)
 
     async def read(
         self,
@@ -199,11 +200,10 @@ class Courier:
     @asynccontextmanager
     async def _in_pool(self, lease: Lease) -> AsyncIterator[None]:
         """Wait for one of ``pool.max_connections``, which all servers share."""
-        pool = self._pool
-        if pool.locked():
+        if self._pool.locked():
             try:
                 async with asyncio.timeout(self._deadline * QUEUE_SHARE):
-                    await pool.acquire()
+                    await self._pool.acquire()
             except BaseException as error:
                 lease.give()
                 if not isinstance(error, TimeoutError):
@@ -212,11 +212,11 @@ class Courier:
                 text = f"{limit} ({self._max_connections}) are all in use"
                 raise LimitReached(503, limit, text) from None
         else:
-            await pool.acquire()
+            await self._pool.acquire()
         try:
             yield
         finally:
-            pool.release()
+            self._pool.release()
 
     def _silence(self, seconds: float | None) -> aiohttp.ClientTimeout:
         return aiohttp.ClientTimeout(total=None, sock_connect=self._connect, sock_read=seconds)

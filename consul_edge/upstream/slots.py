@@ -46,6 +46,11 @@ class Slots:
         now = self._now()
         return sum(until > now for until in tuple(self._abandoned))
 
+    @property
+    def is_overfull(self) -> bool:
+        """Whether there are more polls than there may be (any more)."""
+        return self.polls + self.abandoned > self.poll_limit
+
     def has_room(self, *, poll: bool) -> bool:
         """Tell whether one more connection may be opened."""
         long = self.polls + self.abandoned

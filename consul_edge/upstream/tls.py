@@ -70,6 +70,21 @@ def fingerprint(paths: Iterable[Path | None]) -> bytes:
     return digest.digest()
 
 
+def stamp(path: Path) -> tuple[int, ...]:
+    """
+    Give what another file, or a folder with others in it, would have otherwise.
+
+    Raises:
+        OSError: When it cannot be looked at.
+    """
+    files = [path, *sorted(path.iterdir())] if path.is_dir() else [path]
+    found: list[int] = []
+    for file in files:
+        status = file.stat()
+        found += (status.st_mtime_ns, status.st_size, status.st_ino, status.st_dev)
+    return tuple(found)
+
+
 @contextmanager
 def _naming(path: Path | None) -> Iterator[None]:
     """Say which file it was: OpenSSL's errors do not."""

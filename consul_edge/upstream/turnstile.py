@@ -18,6 +18,9 @@ class Turnstile(asyncio.Semaphore):
             queue: As metrics call it.
         """
         super().__init__(places)
+        self._places = places
+        self._owed = 0
+        """Places that are taken away as soon as they are given back."""
         self.inside = 0
         self.waiting = 0
         self._waited = metrics.UPSTREAM_QUEUE_WAIT.labels(queue)
@@ -39,4 +42,18 @@ class Turnstile(asyncio.Semaphore):
     def release(self) -> None:
         """Give the place back."""
         self.inside -= 1
-        super().release()
+        if self._owed:
+            self._owed -= 1
+        else:
+            super().release()
+
+    def resize(self, places: int) -> None:
+        """Have another number of places from now on; whoever is inside stays."""
+        more, self._places = places - self._places, places
+        self._owed -= more
+        while self._owed < 0:
+            self._owed += 1
+            super().release()
+        while self._owed and not self.locked():
+            self._owed -= 1
+            self._value -= 1

@@ -67,6 +67,10 @@ class Admin:
         self._last: dict[str, Flush] = {}
         self._instance = instance
 
+    def adopt(self, caches: Mapping[str, AdminCache]) -> None:
+        """Serve them for others from now on: the same under other settings."""
+        self._caches = caches
+
     async def flush(self, request: web.Request) -> web.Response:
         """Forget what is kept under the keys that are meant."""
         return await self._serve(request, FLUSHES, self._flush)

@@ -38,6 +38,10 @@ class Gate:
         self._token = token
         self._trusts_loopback = trusts_loopback
 
+    def adopt(self, *, trusts_loopback: bool) -> None:
+        """Trust who comes from this machine, or not, from now on."""
+        self._trusts_loopback = trusts_loopback
+
     def admit(self, request: web.Request) -> None:
         """
         Let in.

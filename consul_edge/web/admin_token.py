@@ -6,6 +6,7 @@ temporary files: not in the user's runtime folder, which a service has none of, 
 when the user logs out.
 """
 
+import asyncio
 import fcntl
 import hmac
 import os
@@ -17,8 +18,8 @@ from pathlib import Path
 
 import structlog
 
-from consul_edge.config import Secret
-from consul_edge.upstream.secret_file import secret
+from consul_edge.config import Secret, Settings
+from consul_edge.upstream.secret_file import secret, secret_instead
 
 log = structlog.get_logger()
 
@@ -35,10 +36,38 @@ class AdminToken:
         Args:
             now: A monotonic clock.
         """
+        self._now = now
         self._is_configured = token is not None or file is not None
         self._current = secret(token, file, now)
         self._file: Path | None = None
         self._folder: int | None = None
+
+    async def prepare(self, settings: Settings) -> Callable[[], None]:
+        """
+        Read the file that other settings name.
+
+        Returns:
+            What takes the token of *settings* from then on, and makes one if they have none.
+
+        Raises:
+            EdgeError: When it cannot be read.
+        """
+        admin = settings.admin
+        source = await asyncio.to_thread(
+            secret_instead, self._current, admin.token, admin.token_file, self._now
+        )
+
+        def adopt() -> None:
+            was_made = not self._is_configured
+            self._is_configured = admin.token is not None or admin.token_file is not None
+            if self._is_configured:
+                self.remove()
+                self._current = source
+            elif not was_made:
+                self._current = source
+                self.make()
+
+        return adopt
 
     def is_it(self, given: str) -> bool:
         """Compare in a time that tells nothing of the token; without one nothing is it."""

@@ -20,7 +20,10 @@ log = structlog.get_logger()
 PLACE: Final = "/api/v1/admin/"
 """What all paths of the admin surface begin with."""
 
-_ACTIONS: Final = frozenset({"flush", "info", "rules"})
+RELOAD: Final = "/-/reload"
+"""One that is elsewhere, where Prometheus has it."""
+
+_ACTIONS: Final = frozenset({"flush", "info", "rules", "reload"})
 
 _PRINTABLE: Final = "".join(map(chr, range(0x21, 0x7F)))
 
@@ -30,7 +33,7 @@ _LONGEST: Final = 200
 
 def is_admin(request: web.Request) -> bool:
     """Tell whether a request is one to be recorded."""
-    return request.path.startswith(PLACE)
+    return request.path.startswith(PLACE) or request.path == RELOAD
 
 
 def record(request: web.Request, status: int, outcome: str, **facts: object) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
+from consul_edge.config import Settings
 from consul_edge.enrich.archive import Archive
 from consul_edge.upstream.credentials import Credentials
 from consul_edge.web.api import Api, RuleBook
@@ -9,6 +10,11 @@ from consul_edge.web.api_answer import Answers
 from consul_edge.web.api_readers import Readers, Views
 from consul_edge.web.events import Events
 from consul_edge.web.parked import Parked
+
+
+def ttls(settings: Settings) -> dict[str, float]:
+    """Give the seconds that a document as a whole is kept at most, by its name."""
+    return {"nodes": settings.nodes.ttl, "sites": settings.sites.ttl}
 
 
 class Enriched:
@@ -44,6 +50,10 @@ class Enriched:
         answers = Answers(self.archive, instance=instance)
         self.api = Api(readers, answers, rules, identity_of)
         self.events = Events(readers, self.archive, identity_of, instance=instance)
+
+    def adopt(self, settings: Settings) -> None:
+        """Go by other settings from now on."""
+        self.archive.adopt(ttls(settings))
 
     def drain(self) -> None:
         """End what would go on for ever; who waits for a view is the views' to answer."""

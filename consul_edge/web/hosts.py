@@ -26,12 +26,17 @@ class Hosts:
 
     def __init__(self, names: Iterable[str]) -> None:
         """Accept *names*, in any case, beside loopback names and IP literals."""
-        self._names = {name.lower().rstrip(".") for name in names} - {""} | {"localhost"}
+        self._learnt: set[str] = set()
+        self.adopt(names)
+
+    def adopt(self, names: Iterable[str]) -> None:
+        """Accept other names from now on, and still those that were added."""
+        self._names = {_plain(name) for name in names} - {""} | {"localhost"}
         self._accepted: set[str] = set()
 
     def add(self, name: str) -> None:
         """Accept one more name."""
-        self._names.add(name.lower().rstrip("."))
+        self._learnt.add(_plain(name))
 
     def check(self, host: str) -> None:
         """
@@ -52,14 +57,18 @@ class Hosts:
             self._accepted.add(host)
 
     def _is_accepted(self, host: str) -> bool:
-        name = host_name(host).lower().rstrip(".")
-        if name in self._names or name.endswith(".localhost"):
+        name = _plain(host_name(host))
+        if name in self._names or name in self._learnt or name.endswith(".localhost"):
             return True
         try:
             ipaddress.ip_address(name)
         except ValueError:
             return False
         return True
+
+
+def _plain(name: str) -> str:
+    return name.lower().rstrip(".")
 
 
 def host_name(host: str) -> str:

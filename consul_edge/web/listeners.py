@@ -28,7 +28,7 @@ SOCKET_MODE = 0o600
 class Listener(web.BaseSite):
     """One listening socket whose connections are made by a factory of ours."""
 
-    __slots__ = ("_factory", "_is_handed", "_socket", "_tls")
+    __slots__ = ("_factory", "_socket", "_tls")
 
     def __init__(
         self,
@@ -36,34 +36,48 @@ class Listener(web.BaseSite):
         listening: socket.socket,
         factory: Callable[[], asyncio.Protocol],
         tls: ssl.SSLContext | None,
-        *,
-        is_handed: bool = False,
     ) -> None:
-        """
-        Take over a bound socket.
-
-        Args:
-            is_handed: Whether it is the service manager's: a unix socket's file outlives us then.
-        """
+        """Take over a bound socket."""
         super().__init__(runner, ssl_context=tls, backlog=BACKLOG)
         self._socket = listening
         self._factory = factory
         self._tls = tls
-        self._is_handed = is_handed
 
     @property
     def name(self) -> str:
         """The address as the system gives it."""
-        return str(self._socket.getsockname())
+        return str(self.address)
+
+    @property
+    def address(self) -> object:
+        """The same, unrendered: a path, or host and port."""
+        return self._socket.getsockname()
 
     async def start(self) -> None:
         """Begin to accept."""
         await super().start()
+        await self._serve()
+
+    async def renew(self, tls: ssl.SSLContext | None) -> None:
+        """
+        Meet those that connect from now on otherwise; connections that there are stay as they are.
+        """
+        before = self._server
+        # The same socket by another descriptor: the former server closes its own.
+        self._socket, self._tls = self._socket.dup(), tls
+        await self._serve()
+        if before is not None:
+            before.close()
+
+    def close(self) -> None:
+        """Give the socket back."""
+        self._socket.close()
+
+    async def _serve(self) -> None:
         loop = asyncio.get_running_loop()
         if self._socket.family == socket.AF_UNIX:
-            # From Python 3.13 on a closed server takes the file along.
-            keeps = self._is_handed and _CLEANS_UP
-            options: dict[str, Any] = {"cleanup_socket": False} if keeps else {}
+            # From Python 3.13 on a closed server takes the file along, be it another's by then.
+            options: dict[str, Any] = {"cleanup_socket": False} if _CLEANS_UP else {}
             self._server = await loop.create_unix_server(
                 self._factory, sock=self._socket, ssl=self._tls, backlog=BACKLOG, **options
             )
@@ -73,9 +87,12 @@ class Listener(web.BaseSite):
             )
 
 
-def bind(listen: Listen) -> list[socket.socket]:
+def bind(listen: Listen, *, beside: bool = False) -> list[socket.socket]:
     """
     Bind the sockets of one listener: several where its name or all interfaces mean so.
+
+    Args:
+        beside: Whether others of this process are there already that let it.
 
     Raises:
         EdgeError: When the address is taken or not of this machine.
@@ -83,12 +100,12 @@ def bind(listen: Listen) -> list[socket.socket]:
     try:
         if listen.socket:
             return [_bind_unix(Path(listen.socket))]
-        return _bind_tcp(listen.host, listen.port)
+        return _bind_tcp(listen.host, listen.port, beside=beside)
     except OSError as error:
         raise EdgeError(f"cannot listen on {listen.name}: {error.strerror or error}") from error
 
 
-def _bind_tcp(host: str, port: int) -> list[socket.socket]:
+def _bind_tcp(host: str, port: int, *, beside: bool) -> list[socket.socket]:
     found = socket.getaddrinfo(
         host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
     )
@@ -100,7 +117,11 @@ def _bind_tcp(host: str, port: int) -> list[socket.socket]:
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             if family == socket.AF_INET6:
                 listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            if beside:
+                listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             listening.bind(address)
+            if beside:
+                listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 0)
     except OSError:
         for listening in bound:
             listening.close()

@@ -22,6 +22,10 @@ class Parked:
         self._most = most
         self._count: Counter[str] = Counter()
 
+    def adopt(self, most: int) -> None:
+        """Allow another number from now on; who waits already waits on."""
+        self._most = most
+
     @contextmanager
     def one_of(self, client: str | None) -> Iterator[None]:
         """

@@ -98,6 +98,13 @@ class EdgeProtocol(web.RequestHandler):
             self.close()
         await super().shutdown(timeout)
 
+    def log_access(
+        self, request: web.BaseRequest, response: web.StreamResponse, time: float | None
+    ) -> None:
+        """Log an answer, unless nobody asked for that when it was begun."""
+        if time is not None:
+            super().log_access(request, response, time)
+
     def connection_lost(self, exc: BaseException | None) -> None:
         """Forget the connection."""
         self._stop_head_timer()

@@ -8,6 +8,7 @@ from multidict import CIMultiDict
 from consul_edge.cache.cache import Cache
 from consul_edge.cache.plan import Plan
 from consul_edge.cache.served import Served
+from consul_edge.config import Settings
 from consul_edge.core.endpoints import OTHER, UI, decode_path
 from consul_edge.core.errors import BadRequest, Refused, ServerFailed
 from consul_edge.core.headers import Pairs, request_headers, response_headers, via
@@ -66,6 +67,12 @@ class Proxy:
         self._body_bytes = body_bytes
         self._parked = parked
         self._endless: set[Answer] = set()
+
+    def adopt(self, settings: Settings) -> None:
+        """Go by other settings from now on."""
+        self._ui = settings.ui_proxy
+        self._denies_agent_reads = settings.consul.agent_reads == "deny"
+        self._body_bytes = settings.limits.body_bytes
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Forward one request."""

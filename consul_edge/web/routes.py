@@ -14,11 +14,13 @@ from consul_edge.web.admin import Admin
 from consul_edge.web.admin_gate import GATE
 from consul_edge.web.api import nowhere
 from consul_edge.web.assets import ASSETS, Assets
+from consul_edge.web.audit import RELOAD
 from consul_edge.web.edge_state import edge
 from consul_edge.web.enriched import Enriched
 from consul_edge.web.exposition import TURN, metrics
 from consul_edge.web.openapi.serving import describe
 from consul_edge.web.proxy import Proxy
+from consul_edge.web.reload import reload
 
 HERE = Path(__file__).parent
 
@@ -83,6 +85,7 @@ def add_routes(app: web.Application, proxy: Proxy, admin: Admin, enriched: Enric
     app[GATE] = admin.gate
     for path, call in ADMIN.items():
         app.router.add_route("*", path, partial(call, admin))
+    app.router.add_route("*", RELOAD, reload)
     add_api(app, enriched)
     assets = app[ASSETS] = Assets(HERE / "static")
     for path in STATIC:

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -10,8 +12,10 @@ import pytest
 from tests.bench.crowd import Crowd, RefusedError, Wave
 from tests.bench.plan import Plan, cores
 from tests.bench.registration import INSTANCES, REGISTER, instance, written
+from tests.bench.watchers import wants_to_run
 from tests.consul import ConsulAgent
 from tests.processes import fresh_address
+from tests.waiting import wait_until
 
 CLIENTS = 5
 
@@ -129,6 +133,19 @@ def test_contender_that_nobody_reaches_is_told() -> None:
 
     with pytest.raises(RefusedError, match=r"open: .*refused"), crowd:
         pass
+
+
+@pytest.mark.parametrize(
+    ("work", "wants"), [("while True: pass", True), ("input()", False)], ids=["busy", "waiting"]
+)
+def test_process_that_has_work_left_is_not_at_rest(work: str, wants: bool) -> None:
+    """However little of a core it gets: polls that nobody has parked yet would count as parked."""
+    command = (sys.executable, "-c", f"print('ready', flush=True)\n{work}")
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        wait_until(lambda: wants_to_run((process.pid,)) is wants, f"seen to want {wants}")
+        process.kill()
 
 
 @pytest.mark.real

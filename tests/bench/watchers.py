@@ -130,7 +130,7 @@ class Watchers:
         before, end = _cpu_seconds(pids), perf_counter() + REST
         while (left := end - perf_counter()) > 0:
             self._collect(left)
-        return _cpu_seconds(pids) - before <= REST * RESTING
+        return _cpu_seconds(pids) - before <= REST * RESTING and not wants_to_run(pids)
 
     def _collect(self, within: float) -> None:
         watchers, mark = self._watchers, self._mark
@@ -227,6 +227,19 @@ def _words(answer: bytes) -> str:
     """Give an error in the words of whoever made it."""
     said = answers.body(answer).decode(errors="replace").strip()[:200]
     return f"{answers.status(answer)} {said}".strip()
+
+
+def wants_to_run(pids: Sequence[int]) -> bool:
+    """Tell whether one of the processes has something to do, be it without a core to do it on."""
+    for pid in pids:
+        for thread in Path(f"/proc/{pid}/task").glob("*/stat"):
+            try:
+                state = thread.read_text().rpartition(")")[2].split()[0]
+            except OSError:  # the thread has ended meanwhile
+                continue
+            if state == "R":
+                return True
+    return False
 
 
 def _cpu_seconds(pids: Sequence[int]) -> float:

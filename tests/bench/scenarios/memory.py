@@ -113,11 +113,19 @@ def _parked(plan: Plan) -> tuple[list[Growth], list[str]]:
                 with Crowd(plan, where, target, CLIENTS) as crowd:
                     crowd.park(tuple(pids))
                     after = rss_bytes(running.pid)
+                    if running is edge:
+                        _assert_parked(edge)
             except RefusedError as error:
                 notes.append(f"{name} REFUSED: {error}")
             else:
                 grown.append(Growth(name, "parked clients", CLIENTS, before, after))
     return grown, notes
+
+
+def _assert_parked(edge: EdgeProcess) -> None:
+    parked = round(sample(edge.http, "consul_edge_blocking_clients"))
+    if parked != CLIENTS:
+        raise RefusedError(f"{parked:,} of {CLIENTS:,} clients were parked")
 
 
 def _kept(plan: Plan) -> Growth:

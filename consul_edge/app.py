@@ -253,7 +253,7 @@ async def running(
             return lambda: fast() if generation.settings.fastlane else connections.make()
 
         try:
-            await listening.start(runner, factory)
+            await listening.start(runner, factory, lane.leave)
             app[RELOADER].also(
                 adopt=connections.adopt, prepare=listening.prepare, certificate=listening.prepare
             )

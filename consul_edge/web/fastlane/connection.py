@@ -43,7 +43,6 @@ class Connection(asyncio.Protocol):
         "_is_paused",
         "_is_shared",
         "_lane",
-        "_listener",
         "_passed",
         "_poll",
         "_spots",
@@ -51,12 +50,13 @@ class Connection(asyncio.Protocol):
         "_transport",
         "heard_at",
         "is_leaving",
+        "listener",
     )
 
     def __init__(self, lane: "Lane", listener: str) -> None:
         """Begin without a transport."""
         self._lane: Final = lane
-        self._listener: Final = listener
+        self.listener: Final = listener
         self._transport: asyncio.Transport
         self._book: Book
         self._spots: dict[bytes, Spot]
@@ -79,7 +79,7 @@ class Connection(asyncio.Protocol):
         """Open the lane."""
         # uvloop's are no subclasses of asyncio's.
         self._transport = cast("asyncio.Transport", transport)
-        self._book = self._lane.opened(self, self._listener, self._transport)
+        self._book = self._lane.opened(self, self.listener, self._transport)
         self._spots = self._book.spots
         self._is_shared = self._lane.shares(self._transport)
         self.heard_at = self._lane.now()

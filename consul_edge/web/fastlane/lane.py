@@ -138,6 +138,12 @@ class Lane:
         for connection in tuple(self._connections):
             connection.leave()
 
+    def leave(self, listener: str) -> None:
+        """Close those that came by a listener that is no more, as soon as nobody waits there."""
+        for connection in tuple(self._connections):
+            if connection.listener == listener:
+                connection.leave()
+
     def close(self) -> None:
         """End what goes on."""
         self._sweeping.cancel()

@@ -20,7 +20,7 @@ const byName = new Intl.Collator(undefined, { numeric: true }).compare;
 /** Add the selector before *place*; `address` follows the state, `table()` gives the rows. */
 export function createNodeSelector({ place, address, table }) {
   const options = new Map();
-  let version = null;
+  let shown = { rows: null, version: 0, names: new Set(), asked: "" };
   const select = make("select", {
     id: "node-selector",
     class: "tool",
@@ -59,12 +59,18 @@ export function createNodeSelector({ place, address, table }) {
   /** Show what there is to choose, and what is chosen. */
   function update(state) {
     const rows = table();
-    const asked = state.filters.get(FILTER) ?? [];
-    const name = JSON.stringify([rows.version, asked]);
-    if (version?.rows === rows && version.name === name) return;
-    version = { rows, name };
-    const names = namesOf(rows);
-    const chosen = asked.map((one) => spelledIn(names, one));
+    const filter = state.filters.get(FILTER) ?? [];
+    const asked = JSON.stringify(filter);
+    const isSame = shown.rows === rows && shown.version === rows.version;
+    if (isSame && shown.asked === asked) return;
+    const names = isSame ? shown.names : namesOf(rows);
+    const isOther = shown.asked !== asked || !same(shown.names, names);
+    shown = { rows, version: rows.version, names, asked };
+    if (isOther) show(new Set(names), filter);
+  }
+
+  function show(names, filter) {
+    const chosen = filter.map((one) => spelledIn(names, one));
     const marks = new Map();
     for (const one of chosen) {
       if (names.has(one)) continue;
@@ -83,6 +89,10 @@ export function createNodeSelector({ place, address, table }) {
   }
 
   return { update, recount: update };
+}
+
+function same(some, others) {
+  return some.size === others.size && [...others].every((one) => some.has(one));
 }
 
 /** A filter takes names in any case. */

@@ -244,7 +244,7 @@ class Connection(asyncio.Protocol):
             return False
         holding = lane.cache.holding
         until = holding.until(spot.question.ask.wait) if until is None else until
-        poll = self._poll = Poll(self, spot, spot.head or head, line, client, until)
+        poll = self._poll = Poll(self, spot, spot.head or head, line, client, until, lane.now())
         poll.timer = lane.loop.call_at(until, self._look_again, poll)
         self.heard_at = lane.now()
         holding.hold(line, poll)
@@ -264,7 +264,6 @@ class Connection(asyncio.Protocol):
 
     def _deliver(self, poll: Poll, served: Served) -> bool:
         """Answer a parked client; the bookkeeping comes after the bytes."""
-        began = perf_counter()
         spot = poll.spot
         parts = spot.render(served)
         if parts is None or self._is_paused or (len(parts) > 1 and not self._is_shared):
@@ -272,9 +271,9 @@ class Connection(asyncio.Protocol):
         send(self._transport, parts)
         self._end(poll)
         lane = self._lane
-        lane.tallies.of(spot.endpoint, served).hits += 1
+        lane.tallies.of(spot.question, served).hits += 1
         if lane.logs:
-            lane.log(self._transport, spot, served, parts, perf_counter() - began)
+            lane.log(self._transport, spot, served, parts, lane.now() - poll.since)
         if self.is_leaving:
             self._transport.close()
         return True

@@ -59,7 +59,7 @@ class Lane:
         self._generation = app[GENERATION]
         self._keepalive = keepalive
         self._connections: set[Connection] = set()
-        self._ready: list[Spot] = []
+        self._ready: set[Spot] = set()
         self._is_native = type(self.loop).__module__.startswith("uvloop")
         self._sweeping = self.loop.call_later(SWEEP, self._sweep)
         metrics.LATE.books.append(self.tallies.book)
@@ -131,7 +131,7 @@ class Lane:
         """Have *spot* let go of its bytes when this second is over."""
         if not self._ready:
             self.loop.call_later(1.0, self._turn)
-        self._ready.append(spot)
+        self._ready.add(spot)
 
     def drain(self) -> None:
         """Close each connection as soon as nobody waits there."""
@@ -157,7 +157,7 @@ class Lane:
         self.logs = self._generation.settings.log.access
 
     def _turn(self) -> None:
-        ready, self._ready = self._ready, []
+        ready, self._ready = self._ready, set()
         now = self.now()
         for spot in ready:
             if spot.until > now:

@@ -20,7 +20,17 @@ if TYPE_CHECKING:
 class Poll:
     """One client that waits."""
 
-    __slots__ = ("_connection", "client", "head", "index", "line", "spot", "timer", "until")
+    __slots__ = (
+        "_connection",
+        "client",
+        "head",
+        "index",
+        "line",
+        "since",
+        "spot",
+        "timer",
+        "until",
+    )
 
     def __init__(
         self,
@@ -30,6 +40,7 @@ class Poll:
         line: Line,
         client: str | None,
         until: float,
+        since: float,
     ) -> None:
         """
         Note who waits for what.
@@ -42,6 +53,8 @@ class Poll:
             client: Its address, as it is counted.
 
             until: When its wait is over, by the loop's clock.
+
+            since: When it began.
         """
         self._connection = connection
         self.spot = spot
@@ -50,6 +63,7 @@ class Poll:
         self.line = line
         self.client = client
         self.until = until
+        self.since = since
         self.timer: asyncio.TimerHandle
         """Tells when that is."""
 

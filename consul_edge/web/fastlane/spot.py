@@ -29,7 +29,6 @@ class Spot:
         "_accepts_gzip",
         "_lane",
         "_proof",
-        "endpoint",
         "head",
         "parts",
         "question",
@@ -57,7 +56,6 @@ class Spot:
             target: For the access log.
         """
         self.question = question
-        self.endpoint = question.key.endpoint
         self.head = head
         self.target = target
         self.until = 0.0
@@ -90,7 +88,7 @@ class Spot:
         if parts is None:
             return None
         self.parts, self.served = parts, served
-        self.tally = lane.tallies.of(self.endpoint, served)
+        self.tally = lane.tallies.of(self.question, served)
         self._proof = settled.proof
         # Of what is not live each millisecond has other headers.
         second = 1 - time.time() % 1 if served.is_live else 0.0

@@ -7,6 +7,7 @@ thread of its own, and nothing is lost or counted twice.
 
 from consul_edge import metrics
 from consul_edge.cache.counts import Counts
+from consul_edge.cache.plan import Question
 from consul_edge.cache.served import Served
 from consul_edge.core.endpoints import Endpoint
 
@@ -25,8 +26,8 @@ class Tally:
         self.booked_seconds = 0.0
 
 
-Kind = tuple[Endpoint, int, str]
-"""Endpoint, status, and how the cache had it."""
+Kind = tuple[Endpoint, int, str, bool]
+"""Endpoint, status, how the cache had it, and whether it was a blocking query."""
 
 
 class Tallies:
@@ -42,9 +43,10 @@ class Tallies:
         self._counts = counts
         self._kinds: dict[Kind, Tally] = {}
 
-    def of(self, endpoint: Endpoint, served: Served) -> Tally:
+    def of(self, question: Question, served: Served) -> Tally:
         """Give the tally for an answer."""
-        kind = (endpoint, served.entry.status, served.result)
+        is_poll = question.ask.index > 0
+        kind = (question.key.endpoint, served.entry.status, served.result, is_poll)
         tally = self._kinds.get(kind)
         if tally is None:
             tally = self._kinds[kind] = Tally()
@@ -52,7 +54,7 @@ class Tallies:
 
     def book(self) -> None:
         """Count them as aiohttp's requests are counted."""
-        for (endpoint, status, result), tally in tuple(self._kinds.items()):
+        for (endpoint, status, result, is_poll), tally in tuple(self._kinds.items()):
             hits = tally.hits - tally.booked_hits
             if not hits:
                 continue
@@ -61,6 +63,6 @@ class Tallies:
             tally.booked_seconds += seconds
             self._counts.add(endpoint.name, result, hits)
             metrics.HTTP_REQUESTS.labels(endpoint.name, "GET", str(status)).inc(hits)
-            if result != "held":
+            if not is_poll:
                 duration = metrics.HTTP_REQUEST_DURATION.labels(endpoint.treatment.value)
                 metrics.observe_many(duration, hits, max(seconds, 0.0))

@@ -144,8 +144,10 @@ def test_process_that_has_work_left_is_not_at_rest(work: str, wants: bool) -> No
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         process.stdout.readline()
-        wait_until(lambda: wants_to_run((process.pid,)) is wants, f"seen to want {wants}")
-        process.kill()
+        try:
+            wait_until(lambda: wants_to_run((process.pid,)) is wants, f"seen to want {wants}", 10)
+        finally:
+            process.kill()
 
 
 @pytest.mark.real

@@ -10,10 +10,12 @@ from tests.waiting import wait_until
 def test_children_belong_to_their_process() -> None:
     """Some programs do their work in a second one."""
     with subprocess.Popen(["sh", "-c", "sleep 60 & wait"]) as shell:
-        wait_until(lambda: len(list(family(shell.pid))) == 2, "a child")
-        members = list(family(shell.pid))
-        for pid in members:
-            os.kill(pid, 9)
+        try:
+            wait_until(lambda: len(list(family(shell.pid))) == 2, "a child")
+            members = list(family(shell.pid))
+            os.kill(members[1], 9)
+        finally:
+            shell.kill()
 
     assert members[0] == shell.pid
 

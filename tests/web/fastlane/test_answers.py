@@ -277,7 +277,7 @@ def test_client_does_not_read_it_is_written_nothing_more_and_cut_off(
         standin = StandIn(nodes=2, services=0)
         async with standin.running(), edge_over(standin.base_url, CACHE__TTL="0s") as house:
             await teach(house, KNOWN)
-            one = Connection(made[0]._lane, made[0]._listener)
+            one = Connection(made[0]._lane, made[0].listener)
             transport = Mock(spec=asyncio.Transport)
             transport.get_extra_info.return_value = None
             transport.get_write_buffer_size.return_value = 70_000
@@ -293,7 +293,7 @@ def test_client_does_not_read_it_is_written_nothing_more_and_cut_off(
             one.data_received(KNOWN)
             assert transport.write.call_count == 1
             assert transport.set_protocol.call_count == 1
-            two = Connection(made[0]._lane, made[0]._listener)
+            two = Connection(made[0]._lane, made[0].listener)
             two.connection_made(transport)
             two.pause_writing()
             for _ in range(3):

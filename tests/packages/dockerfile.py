@@ -107,7 +107,10 @@ def build(root: Path) -> Image:
     """Carry the steps out; a step that fails is an error with what it said."""
     image = Image(root)
     (root / "bin").mkdir(parents=True)
-    (root / "bin" / "python").symlink_to(Path(sys.base_prefix, "bin", "python3"))
+    python = root / "bin" / "python"
+    # A link would not find what is installed beside this one.
+    python.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} "$@"\n')
+    python.chmod(0o755)
     sent = context()
     given: dict[str, str] = {}
     for step in read():

@@ -19,6 +19,10 @@ from tests.wire import exchange
 PORT = 8510
 
 
+pytestmark = pytest.mark.timeout(600)
+"""Everything that the edge needs is installed once: on a machine with much to do that is long."""
+
+
 @pytest.fixture(scope="module")
 def image(tmp_path_factory: pytest.TempPathFactory) -> Image:
     """Give the image, made once."""

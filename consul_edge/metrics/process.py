@@ -54,6 +54,7 @@ CONFIG_RELOAD_SUCCESSFUL: Final = Gauge(
 CONFIG_RELOAD_TIME: Final = Gauge(
     "consul_edge_config_last_reload_success_timestamp_seconds",
     "When the configuration in force was read, as a Unix time.",
+    unit="seconds",
 )
 
 EVENT_LOOP_LAG: Final = Histogram(

@@ -6,6 +6,7 @@ Rule: nothing here knows of Prometheus; whoever waits for an alert ends the faul
 
 import asyncio
 import itertools
+import os
 import shutil
 import signal
 from collections.abc import Awaitable, Callable
@@ -149,7 +150,7 @@ async def is_busy_with_nothing_good(house: House) -> None:
     """
     Nothing is asked for twice, and some bodies are too large; Consul does not tell of services,
     and nonsense is where sites should be; the folder of the snapshot is gone, and somebody tries
-    admin tokens.
+    admin tokens; and what it is told to reload is no configuration.
     """
     names = itertools.count()
     (server,) = house.servers
@@ -158,6 +159,8 @@ async def is_busy_with_nothing_good(house: House) -> None:
     for _ in range(3):
         await house.ask(NODES)
     shutil.rmtree(Path(house.edge.settings["cache"]["snapshot"]).parent)
+    house.edge.config.write_text("nonsense: true\n")
+    os.kill(house.edge.pid, signal.SIGHUP)
 
     def flush(token: str) -> Awaitable[int]:
         headers = {"Authorization": f"Bearer {token}"}

@@ -191,13 +191,13 @@ class Reloader:
     async def _follow(self) -> None:
         while True:
             try:
-                await self._look()
+                await self.look()
             except Exception:
                 # The top of a background loop: a defect must not end the following.
                 log.exception("certificates cannot be looked at")
             await asyncio.sleep(LOOK_INTERVAL)
 
-    async def _look(self) -> None:
+    async def look(self) -> None:
         """Have certificates read again whose files are others than before, once they rest."""
         stamps = await asyncio.to_thread(_stamps, self._generation.settings)
         if stamps == self._stamps:

@@ -58,9 +58,12 @@ class Listener(web.BaseSite):
         await super().start()
         await self._serve()
 
-    async def renew(self, tls: ssl.SSLContext | None) -> None:
+    async def renew(self, tls: ssl.SSLContext | None) -> socket.socket:
         """
         Meet those that connect from now on otherwise; connections that there are stay as they are.
+
+        Returns:
+            The socket by its new descriptor.
         """
         before = self._server
         # The same socket by another descriptor: the former server closes its own.
@@ -68,6 +71,7 @@ class Listener(web.BaseSite):
         await self._serve()
         if before is not None:
             before.close()
+        return self._socket
 
     def close(self) -> None:
         """Give the socket back."""
@@ -120,8 +124,6 @@ def _bind_tcp(host: str, port: int, *, beside: bool) -> list[socket.socket]:
             if beside:
                 listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             listening.bind(address)
-            if beside:
-                listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 0)
     except OSError:
         for listening in bound:
             listening.close()

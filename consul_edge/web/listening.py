@@ -9,10 +9,9 @@ answered.
 """
 
 import asyncio
-import errno
 import socket
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from consul_edge.core.address import Listen
 from consul_edge.core.errors import EdgeError
 from consul_edge.web.handed_over import Handed
 from consul_edge.web.listeners import BACKLOG, Listener, bind
+from consul_edge.web.protocol import EdgeProtocol
 from consul_edge.web.server_trust import server_trust
 
 Make = Callable[[str], Callable[[], asyncio.Protocol]]
@@ -93,10 +93,7 @@ class Listening:
             added: dict[Listen, _Place] = {}
             for listen in settings.listen:
                 if listen not in self._places:
-                    added[listen] = _Place(self._bind(listen, gone))
-                    for one in added[listen].sockets:
-                        undo.enter_context(one)
-                        _listen(one, listen)
+                    added[listen] = _Place(self._listen(listen, gone, undo))
             undo.pop_all()
 
         async def exchange() -> None:
@@ -109,8 +106,7 @@ class Listening:
                 await self._open(place)
             if is_trust_other:
                 for place in kept.values():
-                    for listener in place.listeners:
-                        await listener.renew(trust.context)
+                    place.sockets = [await one.renew(trust.context) for one in place.listeners]
             for place in left:
                 await self._give_up(place)
 
@@ -146,30 +142,40 @@ class Listening:
         assert server is not None, "it was set up"  # noqa: S101 - for the type checker
         for protocol in tuple(server.connections):
             transport = protocol.transport
-            if transport is not None and came_by(transport, address):
-                protocol.close()
+            is_theirs = transport is not None and came_by(transport, address)
+            if is_theirs and isinstance(protocol, EdgeProtocol):
+                protocol.leave()
 
-    def _bind(self, listen: Listen, gone: Iterable[Listen]) -> list[socket.socket]:
-        """Bind an address, also where a listener that is to be given up is in its way."""
-        try:
-            return bind(listen)
-        except EdgeError as error:
-            cause = error.__cause__
-            if not isinstance(cause, OSError) or cause.errno != errno.EADDRINUSE:
-                raise
-        mine = [
+    def _listen(
+        self, listen: Listen, gone: Iterable[Listen], undo: ExitStack
+    ) -> list[socket.socket]:
+        """Listen at an address, also where a listener that is to be given up is in its way."""
+        in_the_way = [
             one
             for other in gone
-            if other.port == listen.port
+            if not listen.socket and other.port == listen.port
             for one in self._places[other].sockets
         ]
-        for one in mine:
-            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        try:
-            return bind(listen, beside=bool(mine))
-        finally:
-            for one in mine:
-                one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 0)
+        with _letting(in_the_way):
+            bound = bind(listen, beside=bool(in_the_way))
+            for one in bound:
+                undo.enter_context(one)
+            with _letting(bound if in_the_way else ()):
+                for one in bound:
+                    _listen(one, listen)
+        return bound
+
+
+@contextmanager
+def _letting(sockets: Iterable[socket.socket]) -> Iterator[None]:
+    """Let others of this user bind the same address for as long as the context lasts."""
+    for one in sockets:
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    try:
+        yield
+    finally:
+        for one in sockets:
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 0)
 
 
 def _listen(bound: socket.socket, listen: Listen) -> None:

@@ -110,6 +110,14 @@ class EdgeProtocol(web.RequestHandler):
         self._stop_head_timer()
         super().connection_lost(exc)
 
+    def leave(self) -> None:
+        """Close when who waits is answered: at once if that is nobody."""
+        is_parked = self.lane is not None and self.lane.is_parked
+        is_idle = not self._request_in_progress and not is_parked
+        self.close()
+        if is_idle and self.transport is not None:
+            self.transport.close()
+
     def _process_keepalive(self) -> None:
         """Close a client that says nothing; aiohttp does not know of what the lane answers."""
         if self.lane is not None and not self._force_close:

@@ -156,7 +156,7 @@ class TestToken:
         await enter(visitor, "consul", "0000bad0-5ec2-e75e-c25e-c2e75ec2e75e")
         said = visitor.locator("#form-token_consul .said")
         await expect(said).to_contain_text("nothing has changed")
-        await expect(said).to_contain_text("ACL not found")
+        await expect(said).to_contain_text("Consul refuses it")
         assert await stored(visitor) == {"consul-edge.token": "kept"}
         await count(visitor, 155)
         await expect(visitor.locator("#failure")).to_have_count(0)
@@ -182,7 +182,7 @@ class TestToken:
             await enter(page, "consul", TOKEN)
             await count(page, 155)
             released.set()
-            await page.wait_for_function("window.read === 2")
+            await page.wait_for_function("() => window.read === 2")
             await frames(page)
             await count(page, 155)
 

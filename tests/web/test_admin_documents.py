@@ -55,6 +55,18 @@ async def test_flush_of_nothing_is_a_success(house: House) -> None:
     assert (done["success"], done["keys_flushed"]) == (True, 0)
 
 
+@pytest.mark.parametrize("name", ["nodes", "services", "sites", "rules", "proxy"])
+async def test_info_tells_when_it_was_flushed_last(house: House, name: str) -> None:
+    """Of each cache, and of all at once; a flush of another one is none of it."""
+    assert (await admin(house, "GET", f"{name}/info"))["last_flush"] is None
+    done = await admin(house, "POST", f"{name}/flush")
+    last = (await admin(house, "GET", f"{name}/info"))["last_flush"]
+    assert (last["trigger"], last["flushed"]) == ("admin", done["flushed"])
+    assert last["at"][:19] <= done["flushed_at"][:19]
+    told = (await admin(house, "GET", "all/info"))["namespaces"]
+    assert {one for one, fields in told.items() if fields["last_flush"]} == {name}
+
+
 async def test_info_of_nodes_tells_what_is_kept(house: House) -> None:
     """The original's fields, and what it did not have: entries, bytes, hits, misses and ages."""
     empty = await admin(house, "GET", "nodes/info")

@@ -400,6 +400,15 @@ class TestHeaders:
         assert told["view"] == "services"
         assert told["words"]["services"] == "Services"
 
+    @pytest.mark.parametrize("trusts", ["true", "false"])
+    async def test_modules_are_told_who_needs_no_admin_token(
+        self, standin: StandIn, trusts: str
+    ) -> None:
+        """So they need not make an admin call that fails, and is recorded, to find out."""
+        async with edge_over(standin.base_url, ADMIN__TRUST_LOOPBACK=trusts) as house:
+            text = (await house.ask("GET", "/")).body.decode()
+        assert f'"trusted":{trusts}' in text
+
     async def test_page_is_compressed_for_who_takes_that(self, house: House) -> None:
         """It says the same, in a third of the bytes."""
         plain = await house.ask("GET", "/nodes?lang=en")

@@ -22,9 +22,11 @@ const ALL = "all";
 
 /** Say in words why a call with the token of that name was refused. */
 export function reasonFor(name, error) {
-  if (name !== ADMIN) return error.message;
-  if (error.status === 401) return t("admin_needed");
-  return error.status === 403 ? t("admin_wrong") : error.message;
+  const { status, message: reason } = error;
+  const isRefused = status === 401 || status === 403;
+  if (!isRefused) return reason;
+  if (name !== ADMIN) return t("token_denied", { reason });
+  return t(status === 401 ? "admin_needed" : "admin_wrong");
 }
 
 /** Make the table; `flushed()` and `refused()` are told what came of a flush. */
@@ -59,6 +61,7 @@ export function createCaches({ flushed, refused }) {
     confirming.hidden = !isAsked;
     all.hidden = isAsked;
     (isAsked ? confirming.querySelector("button") : all).focus();
+    reveal();
   }
 
   function show({ namespaces }) {
@@ -101,6 +104,12 @@ export function createCaches({ flushed, refused }) {
   function tell(text, isBad = false) {
     said.classList.toggle("bad", isBad);
     say(said, text);
+    if (text) reveal();
+  }
+
+  /** On a small screen it may be below what is seen. */
+  function reveal() {
+    element.scrollIntoView({ block: "end" });
   }
 
   return {

@@ -144,7 +144,7 @@ async def test_level_and_format_of_the_log_are_those_of_the_last_reload(edge: Ed
     edge.settings["log"] = {"level": "error", "format": "json"}
     edge.write_config()
     await hup(edge)
-    await eventually(lambda: asyncio.to_thread(_is_quiet, edge), "the access log is off again")
+    await eventually(lambda: _is_quiet(edge), "the access log is off again")
 
 
 def _is_quiet(edge: EdgeProcess) -> bool:

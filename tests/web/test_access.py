@@ -11,10 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from prometheus_client import REGISTRY
 
-from consul_edge.config import load
 from consul_edge.demo.routes import find
 from consul_edge.demo.standin import StandIn
-from consul_edge.web.keys import GENERATION
 from tests.consul import ConsulAgent
 from tests.core.test_access import KV_SPELLINGS, spelled
 from tests.house import House, edge_over
@@ -202,21 +200,19 @@ async def test_answer_that_is_kept_is_not_given_once_it_is_denied(
 ) -> None:
     """Other settings judge the next request, whatever is in memory and however it is known."""
     async with edge_over(standin.base_url) as house:
-        target, generation = "/v1/health/service/web", house.app[GENERATION]
+        target = "/v1/health/service/web"
         for _ in range(3):
             assert (await house.ask("GET", target)).status == 200
-        env = {"CONSUL_EDGE_ACCESS__DENY": "/v1/health/"}
-        generation.advance(load(file=None, env=env, flags={}).settings)
+        await house.reload(ACCESS__DENY="/v1/health/")
         assert (await house.ask("GET", target)).status == 403
-        generation.advance(load(file=None, env={}, flags={}).settings)
+        await house.reload(ACCESS__DENY="")
         assert (await house.ask("GET", target)).status == 200
 
 
 async def test_other_bound_holds_from_the_next_request_on(standin: StandIn) -> None:
     """A client may have as many requests under way as the settings in force say."""
     async with edge_over(standin.base_url) as house:
-        env = {"CONSUL_EDGE_LIMITS__REQUESTS_PER_CLIENT": "1"}
-        house.app[GENERATION].advance(load(file=None, env=env, flags={}).settings)
+        await house.reload(LIMITS__REQUESTS_PER_CLIENT="1")
         fault = standin.faults.hang(path="/v1/session/list")
         reading = asyncio.create_task(house.ask("GET", "/v1/session/list"))
         await eventually(lambda: fault.hits == 1, "one is under way")

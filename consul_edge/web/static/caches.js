@@ -4,7 +4,8 @@
  *
  * Rule 1: looking changes nothing, and is done when the panel opens and after each flush.
  * Rule 2: all at once is asked for twice.
- * Rule 3: what came of it is said where it was asked for, and stays until the next.
+ * Rule 3: rows keep their elements: who is about to press a button presses it.
+ * Rule 4: what came of it is said where it was asked for, and stays until the next.
  */
 
 import { ask } from "./ask.js";
@@ -31,7 +32,7 @@ export function reasonFor(name, error) {
 
 /** Make the table; `flushed()` and `refused()` are told what came of a flush. */
 export function createCaches({ flushed, refused }) {
-  const body = make("tbody");
+  const rows = new Map(NAMES.map((name) => [name, rowOf(name, () => flush(name))]));
   const said = make("p", { class: "said", id: "flushed", role: "status" });
   const all = flushButton(ALL, "flush_all", () => confirm(true));
   const confirming = make(
@@ -49,7 +50,7 @@ export function createCaches({ flushed, refused }) {
       "table",
       {},
       make("thead", {}, make("tr", {}, ["cache", "cache_entries", "cache_age", "cache_flushed"].map(head), make("td"))),
-      body,
+      make("tbody", {}, [...rows.values()]),
     ),
     make("div", { class: "acts" }, all),
     confirming,
@@ -65,10 +66,8 @@ export function createCaches({ flushed, refused }) {
   }
 
   function show({ namespaces }) {
-    const focused = body.contains(document.activeElement) && document.activeElement.dataset.flush;
-    body.replaceChildren(...NAMES.map((name) => row(name, namespaces[name], () => flush(name))));
+    for (const name of NAMES) fill(rows.get(name), namespaces[name]);
     element.hidden = false;
-    if (focused) body.querySelector(`[data-flush=${focused}]`).focus();
   }
 
   async function read() {
@@ -137,19 +136,28 @@ function head(word) {
   return make("th", { scope: "col" }, t(word));
 }
 
-function row(name, told, act) {
-  const seconds = told.age_seconds ?? told.oldest_age_seconds ?? null;
-  const last = told.last_flush?.at;
-  const since = last ? Math.max(0, (Date.now() - Date.parse(last)) / 1_000) : null;
+function rowOf(name, act) {
   return make(
     "tr",
     {},
     make("th", { scope: "row" }, labelOf(name)),
-    make("td", {}, number(told.entries)),
-    make("td", {}, seconds === null ? "–" : age(seconds)),
-    make("td", {}, since === null ? "–" : t("ago", { age: age(since) })),
+    make("td"),
+    make("td"),
+    make("td"),
     make("td", {}, flushButton(name, "flush", act)),
   );
+}
+
+function fill(row, told) {
+  const seconds = told.age_seconds ?? told.oldest_age_seconds ?? null;
+  const last = told.last_flush?.at;
+  const since = last ? Math.max(0, (Date.now() - Date.parse(last)) / 1_000) : null;
+  const texts = [
+    number(told.entries),
+    seconds === null ? "–" : age(seconds),
+    since === null ? "–" : t("ago", { age: age(since) }),
+  ];
+  texts.forEach((text, place) => say(row.cells[place + 1], text));
 }
 
 function flushButton(name, word, act) {

@@ -14,7 +14,7 @@ from consul_edge.config import Settings, load
 
 PACKAGE = Path(consul_edge.__file__).parent
 
-ROOTS = ("settings", "_settings", "self._settings", "loaded.settings")
+ROOTS = ("settings", "_settings", "self._settings", "loaded.settings", "generation.settings")
 """Under which names code holds the whole configuration."""
 
 
@@ -53,13 +53,35 @@ def own_nodes(scope: ast.AST) -> Iterator[ast.AST]:
             yield from own_nodes(node)
 
 
+def sections(kind: type[msgspec.Struct], before: str = "settings") -> Iterator[tuple[str, str]]:
+    """List the classes of sections by name, with what a parameter of that class stands for."""
+    for field in msgspec.structs.fields(kind):
+        if isinstance(field.type, type) and issubclass(field.type, msgspec.Struct):
+            yield field.type.__name__, f"{before}.{field.name}"
+            yield from sections(field.type, f"{before}.{field.name}")
+
+
+def sections_taken(scope: ast.AST, tree: ast.Module) -> dict[str, str]:
+    """Find the parameters of a function that are sections of the settings."""
+    if not isinstance(scope, ast.FunctionDef | ast.AsyncFunctionDef):
+        return {}
+    imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    ours = [one for one in imports if one.module == "consul_edge.config.settings"]
+    known = {alias.name for one in ours for alias in one.names} & dict(sections(Settings)).keys()
+    return {
+        argument.arg: dict(sections(Settings))[argument.annotation.id]
+        for argument in scope.args.args
+        if isinstance(argument.annotation, ast.Name) and argument.annotation.id in known
+    }
+
+
 def chains_read(source: str) -> set[str]:
     """Find every ``a.b.c`` that is read, through names like ``consul = settings.consul``."""
     found: set[str] = set()
     tree = ast.parse(source)
     functions = (ast.FunctionDef, ast.AsyncFunctionDef)
     for scope in [tree, *(node for node in ast.walk(tree) if isinstance(node, functions))]:
-        aliases: dict[str, str] = {}
+        aliases = sections_taken(scope, tree)
         for node in own_nodes(scope):
             match node:
                 case ast.Assign(targets=[ast.Name(id=name)], value=value) if chain(value, aliases):
@@ -137,8 +159,9 @@ def test_setting_added_without_a_reader_is_found(section: str, path: str) -> Non
         "def f(self): return self._settings.consul.knob",
         "def f(settings):\n    consul = settings.consul\n    return [x for x in consul.knob]",
         "async def f(settings):\n    consul = settings.consul\n    return lambda: consul.knob",
+        "from consul_edge.config.settings import Consul\ndef f(one: Consul): return one.knob",
     ],
-    ids=["direct", "of-an-object", "alias", "alias-in-a-lambda"],
+    ids=["direct", "of-an-object", "alias", "alias-in-a-lambda", "section-taken"],
 )
 def test_setting_read_in_any_usual_way_is_found(reader: str) -> None:
     """Whole chains count, and names that stand for a section."""
@@ -153,8 +176,9 @@ def test_setting_read_in_any_usual_way_is_found(reader: str) -> None:
         "def f(settings): settings.consul.knob = 1",
         "def f(settings):\n    consul = settings.log\n    return consul.knob",
         "def f(settings): return 'settings.consul.knob'",
+        "from somewhere import Consul\ndef f(one: Consul): return one.knob",
     ],
-    ids=["another-object", "another-section", "written", "misleading-alias", "text"],
+    ids=["another-object", "another-section", "written", "misleading-alias", "text", "namesake"],
 )
 def test_same_name_elsewhere_is_no_reader(code: str) -> None:
     """A knob of the same name in another section, or a mention, reads nothing."""

@@ -41,7 +41,8 @@ examples:
 _SETTINGS = """\
 Every setting can stand in the file, and in the environment as CONSUL_EDGE_<SECTION>__<KEY>;
 Consul's own variables (CONSUL_HTTP_ADDR, CONSUL_HTTP_TOKEN_FILE, CONSUL_CACERT, ...) work, too.
-Precedence: flag, environment, file, default."""
+Precedence: flag, environment, file, default.  SIGHUP reads file and environment's files again
+while it serves: no setting needs a restart."""
 
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:

@@ -326,3 +326,16 @@ async def test_reloads_that_meet_follow_each_other() -> None:
         await asyncio.gather(*(house.reload(CACHE__TTL=f"{n}s") for n in (2, 3, 4)))
         assert house.app[GENERATION].number == 3
         assert house.app[GENERATION].settings.cache.ttl == 4.0
+
+
+async def test_request_under_way_is_answered_over_the_connection_that_it_has() -> None:
+    """Other bounds of the connections to Consul break none off, and nothing is asked twice."""
+    async with edge() as (house, standin):
+        fault = standin.faults.hang(path="/v1/agent/self")
+        asking = asyncio.create_task(house.ask("GET", "/v1/agent/self"))
+        await eventually(lambda: fault.hits == 1, "the request is under way")
+        await house.reload(CONSUL__POOL__KEEPALIVE_CONNECTIONS="3", LIMITS__HEAD_BYTES="32KiB")
+        assert (await house.ask("GET", "/v1/catalog/datacenters")).status == 200
+        fault.lift()
+        assert (await asking).status == 200
+        assert len(standin.seen.of("GET", "/v1/agent/self")) == 1

@@ -5,7 +5,7 @@ Rule 1: flag before ``CONSUL_EDGE_*`` before a variable of Consul's before file 
 Rule 2: what is overridden is checked all the same, so that it does not wait to bite; only
 variables of Consul's are not, as they may be meant for other programs.
 Rule 3: of a secret and its ``*_file`` the one from the greater source counts; from the same
-source it is the file, and the secret is what holds while the file is empty.
+source it is the file, and the secret is what holds until the file has had one.
 """
 
 from collections.abc import Mapping

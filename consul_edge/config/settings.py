@@ -132,8 +132,8 @@ class Consul(Section, frozen=True, kw_only=True):
     """Reads, watches, writes and abandoned polls together; Consul refuses at 200 per client."""
 
     token: MaybeSecret = None
-    """ACL token of the edge's own calls.  Beside token_file it is what holds while the file is
-    empty, as in Consul's own client."""
+    """ACL token of the edge's own calls.  Beside token_file it is what holds until the file has
+    had one, as in Consul's own client."""
 
     token_file: File = None
     """File with that token, read again when it changes; goes before a token from the same source
@@ -237,7 +237,7 @@ class Admin(Section, frozen=True, kw_only=True):
 
     token: MaybeSecret = None
     """Bearer token of the admin calls; None: one is made at the start.  Beside token_file it is
-    what holds while the file is empty."""
+    what holds until the file has had one."""
 
     token_file: File = None
     """File with that; the two are to each other as those of consul."""

@@ -120,11 +120,13 @@ _SCROLL: Final = """async () => {
 
 _IDLE: Final = """() => new Promise((done) => {
   let quiet = 0;
+  let looks = 0;
   const look = () => {
     const from = performance.now();
     requestIdleCallback(({ didTimeout }) => {
       quiet = !didTimeout && performance.now() - from < 20 ? quiet + 1 : 0;
-      if (quiet === 20) done();
+      looks += 1;
+      if (quiet === 20 || looks === 300) done();
       else setTimeout(look, 20);
     });
   };

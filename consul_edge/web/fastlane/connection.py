@@ -199,13 +199,16 @@ class Connection(asyncio.Protocol):
             spot = self._spots.get(name)
             if spot is not None and self._answer(spot, data):
                 return
-        self._candidate = name if memo.sees(self._book, name) else None
-        self._pass(data)
+        self._pass(data, candidate=name if memo.sees(self._book, name) else None)
 
-    def _pass(self, head: bytes, until: float | None = None) -> None:
+    def _pass(
+        self, head: bytes, until: float | None = None, candidate: bytes | None = None
+    ) -> None:
         """Give one head to aiohttp."""
         inner = self._inner or self._build()
         self._passed += 1
+        # One that was refused is never learnt: its name must not become that of the next.
+        self._candidate = candidate
         inner.until = until
         inner.data_received(head)
         if self.is_leaving:

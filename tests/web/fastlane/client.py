@@ -5,6 +5,7 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -88,9 +89,9 @@ class Lanes:
             self.answered += done
             return done
 
-        def passing(connection: Connection, head: bytes, until: float | None = None) -> None:
+        def passing(connection: Connection, *given: Any, **named: Any) -> None:
             self.passed += 1
-            pass_on(connection, head, until)
+            pass_on(connection, *given, **named)
 
         monkeypatch.setattr(Connection, "_answer", answering)
         monkeypatch.setattr(Connection, "_pass", passing)

@@ -178,6 +178,22 @@ async def test_two_tokens_are_known_each_is_answered_its_own(lanes: Lanes) -> No
         assert [answer.status for answer in answers] == [200, 200]
 
 
+async def test_head_was_refused_what_follows_it_teaches_nothing_of_it(
+    house: House, lanes: Lanes
+) -> None:
+    """Else it would be answered with what another asked for, perhaps with another's token."""
+    foreign = KNOWN.replace(b"127.0.0.1", b"evil.example")
+    async with client_of(house) as client:
+        for _ in range(2):
+            assert (await client.ask(foreign)).status == 421
+        unwatched(house, Mock())
+        # Known, but for the moment aiohttp's.
+        assert (await client.ask(KNOWN)).status == 200
+        await until_live(house, WEB)
+        assert (await client.ask(foreign)).status == 421
+    assert (lanes.answered, lanes.passed) == (0, 4)
+
+
 async def test_answer_is_counted_as_any_other(house: House) -> None:
     """In requests, in the cache's results and in the time they took."""
     series: list[tuple[str, dict[str, str]]] = [

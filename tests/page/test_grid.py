@@ -17,6 +17,7 @@ from tests.page.grids import (
     told,
 )
 from tests.page.houses import Home
+from tests.waiting import eventually
 
 MANY = 100_000
 MOST = 80
@@ -91,7 +92,8 @@ async def test_wheel_passes_over_no_row_of_a_million(blank: Page) -> None:
     await blank.mouse.move(200, 300)
 
     await blank.mouse.wheel(0, 320)
-    await blank.wait_for_function("() => document.getElementById('place').scrollTop > 0")
+    moved = "document.getElementById('place').scrollTop > 0"
+    await eventually(lambda: blank.evaluate(moved), "the grid has scrolled")
     await frames(blank)
 
     assert (await in_view(blank))[0]["texts"][0] == "r10 a"

@@ -13,6 +13,7 @@ from playwright.async_api import Browser, Page, Request, Route, expect
 from tests.page.browser import watched
 from tests.page.grids import frames
 from tests.page.houses import Home, home
+from tests.waiting import eventually
 
 TOKEN: Final = "0000ce11-5ec2-e75e-c25e-c2e75ec2e75e"
 """Of one who may see everything."""
@@ -182,7 +183,7 @@ class TestToken:
             await enter(page, "consul", TOKEN)
             await count(page, 155)
             released.set()
-            await page.wait_for_function("() => window.read === 2")
+            await eventually(lambda: page.evaluate("window.read === 2"), "both are read")
             await frames(page)
             await count(page, 155)
 

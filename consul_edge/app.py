@@ -162,6 +162,7 @@ def create_app(settings: Settings, again: Again | None = None) -> web.Applicatio
         ),
     )
     app[RELOAD] = reloader.reload
+    app[ACCESS].heard += (proxy.drain, enriched.interrupt)
 
     async def upstream_life(_app: web.Application) -> AsyncIterator[None]:
         await upstream.start()

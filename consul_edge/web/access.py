@@ -1,9 +1,13 @@
 """
 Who gets through, as the settings in force say: the judge is ``core.access``.
 
-Rule: this judges what clients ask for.  What the edge itself reads (watches, the enriched API's
+Rule 1: this judges what clients ask for.  What the edge itself reads (watches, the enriched API's
 picture, sites and rules) is on no list.
+Rule 2: who waits or reads a stream while others are put in force is judged by those, too, before
+anything more is told.
 """
+
+from collections.abc import Callable
 
 from consul_edge import metrics
 from consul_edge.config import Settings
@@ -15,19 +19,23 @@ from consul_edge.core.request import origin_form
 class Access:
     """Refuses what is not to pass."""
 
-    __slots__ = ("policy",)
-
-    policy: Policy
-    """Exchanged as a whole: a request is judged by one of them."""
+    __slots__ = ("_rights", "heard", "policy")
 
     def __init__(self, settings: Settings) -> None:
         """Judge by *settings*."""
-        self.adopt(settings)
+        self._rights = _rights(settings)
+        self.policy = _policy(settings)
+        """Exchanged as a whole, and only for another: whoever holds it was judged by it."""
+        self.heard: list[Callable[[], None]] = []
+        """Called after each exchange."""
 
     def adopt(self, settings: Settings) -> None:
         """Judge by others from now on."""
-        access = settings.access
-        self.policy = Policy(access.read_only, access.allow, access.deny)
+        rights = _rights(settings)
+        if rights != self._rights:
+            self._rights, self.policy = rights, _policy(settings)
+            for heard in self.heard:
+                heard()
 
     def check(self, method: str, target: str) -> None:
         """
@@ -45,3 +53,14 @@ class Access:
         if refusal is not None:
             metrics.ACCESS_REFUSED.labels(refusal.setting).inc()
             raise Refused(403, refusal.text)
+
+
+def _policy(settings: Settings) -> Policy:
+    access = settings.access
+    return Policy(access.read_only, access.allow, access.deny)
+
+
+def _rights(settings: Settings) -> tuple[object, ...]:
+    """Give what decides who may see what: the rights that the edge lends belong to it."""
+    consul = settings.consul
+    return settings.access, consul.token_for_clients, consul.token, consul.token_file

@@ -55,6 +55,10 @@ class Enriched:
         """Go by other settings from now on."""
         self.archive.adopt(ttls(settings))
 
+    def interrupt(self) -> None:
+        """End streams, for their readers to be judged anew."""
+        self.events.interrupt()
+
     def drain(self) -> None:
         """End what would go on for ever; who waits for a view is the views' to answer."""
         self.events.drain()

@@ -6,8 +6,9 @@ larger change, never a queue of small ones.
 Rule 2: a change is rendered once for all who know the same; one that is larger than the whole is
 worth, or begins too long ago, is told as ``reload``: that of all to whom this identity was not
 told here what it says it knows.
-Rule 3: a stream ends when the edge shuts down, when its token may see nothing any more, and when
-its reader leaves.  It goes on when Consul does not answer: then the standing tells so.
+Rule 3: a stream ends when the edge shuts down, when its token may see nothing any more, when a
+reload changes who may see what, and when its reader leaves.  It goes on when Consul does not
+answer: then the standing tells so.
 """
 
 from collections.abc import AsyncIterator, Callable
@@ -91,6 +92,10 @@ class Events:
     def drain(self) -> None:
         """End all streams, now and from now on."""
         self._is_draining = True
+        self.interrupt()
+
+    def interrupt(self) -> None:
+        """End all streams; whose reader comes again is judged like any other."""
         for feed in self._feeds.values():
             feed.end()
 

@@ -16,7 +16,7 @@ from consul_edge.cache.served import Served
 from consul_edge.core.entry import Entry
 from consul_edge.upstream.answer import WHOLE_BYTES
 from consul_edge.web import request_id
-from consul_edge.web.keys import UNTYPED
+from consul_edge.web.keys import ACCESS, UNTYPED
 from consul_edge.web.rendering import SMALL_BYTES, Rendering, answer_headers, compress, send
 from consul_edge.web.streaming import write_whole
 
@@ -116,13 +116,30 @@ class Delivery:
         """Set once it has been answered."""
         self._hits = hits
         self._request = request
+        self._policy = request.app[ACCESS].policy
 
     def __call__(self, served: Served) -> None:
-        """Answer it, if that can be done at once."""
+        """Answer it, if that can be done at once; who is to be judged anew is left alone."""
+        if not self._is_judged:
+            return
         entry = served.entry
         zipped = wants_gzip(self._request, entry)
         if not zipped or len(entry.body) < READY_BYTES:
             self.response = self._hits.write(self._request, served, zipped=zipped)
+
+    def judge(self) -> None:
+        """
+        Judge the client anew if others than at its coming are the settings in force.
+
+        Raises:
+            Refused: When what it waited for was closed to it meanwhile.
+        """
+        if not self._is_judged:
+            self._request.app[ACCESS].check(self._request.method, self._request.raw_path)
+
+    @property
+    def _is_judged(self) -> bool:
+        return self._request.app[ACCESS].policy is self._policy
 
 
 def wants_gzip(request: web.Request, entry: Entry) -> bool:

@@ -64,12 +64,17 @@ async def _counted(
     request: web.Request, handler: Handler, client: str | None
 ) -> web.StreamResponse:
     """Have a request handled as one of those that its client has under way."""
-    under_way = request.app[UNDER_WAY]
+    under_way, access = request.app[UNDER_WAY], request.app[ACCESS]
     under_way.enter(client)
+    policy = access.policy
     try:
-        return await handler(request)
+        response = await handler(request)
     finally:
         under_way.leave(client)
+    if access.policy is not policy and request.method in PLAIN_METHODS and not response.prepared:
+        # It may have waited for minutes.  Of a write it is told what became of it.
+        access.check(request.method, request.raw_path)
+    return response
 
 
 def check(request: web.Request) -> None:

@@ -117,8 +117,10 @@ class Proxy:
             with self._parked.one_of(request.remote), under_way.aside(request.remote):
                 found = await self._cache.read(plan, forward, delivery, until)
         if isinstance(found, Served):
-            if delivery is not None and delivery.response is not None:
-                return delivery.response
+            if delivery is not None:
+                if delivery.response is not None:
+                    return delivery.response
+                delivery.judge()
             return await self._hits.respond(request, found)
         detail = (f"detail={found.reason}",) if found.reason else ()
         status = ("fwd=bypass", *detail)

@@ -151,7 +151,7 @@ class Connection(asyncio.Protocol):
 
     def woken(self, poll: Poll, news: Served | None) -> None:
         """Answer a parked client: with news, or with what there is when it is to look again."""
-        if news is None or not self._deliver(poll, news):
+        if news is None or not poll.is_judged or not self._deliver(poll, news):
             self._look_again(poll)
 
     @property
@@ -247,7 +247,7 @@ class Connection(asyncio.Protocol):
             return False
         holding = lane.cache.holding
         until = holding.until(spot.question.ask.wait) if until is None else until
-        poll = self._poll = Poll(self, spot, spot.head or head, line, client, until, lane.now())
+        poll = self._poll = Poll(self, lane, spot, spot.head or head, line, client, until)
         poll.timer = lane.loop.call_at(until, self._look_again, poll)
         self.heard_at = lane.now()
         holding.hold(line, poll)
@@ -255,8 +255,9 @@ class Connection(asyncio.Protocol):
 
     def _look_again(self, poll: Poll) -> None:
         """See what there is for a client whose wait is over, or whose line was dropped."""
-        spot, until = poll.spot, poll.until
-        settled = self._lane.cache.at_once.settle(spot.question, self._lane.now(), until)
+        spot, until, settled = poll.spot, poll.until, None
+        if poll.is_judged:
+            settled = self._lane.cache.at_once.settle(spot.question, self._lane.now(), until)
         if settled is not None and settled.served is not None:
             if self._deliver(poll, settled.served):
                 return

@@ -22,7 +22,7 @@ from consul_edge.web.fastlane.memo import DIGEST_BYTES, Book, Memo
 from consul_edge.web.fastlane.spot import Spot
 from consul_edge.web.fastlane.tally import Tallies
 from consul_edge.web.hits import accepts_gzip
-from consul_edge.web.keys import CACHE, GENERATION, PARKED, RENDERING
+from consul_edge.web.keys import ACCESS, CACHE, GENERATION, PARKED, RENDERING
 from consul_edge.web.protocol import EdgeProtocol
 from consul_edge.web.rendering import Parts
 
@@ -53,6 +53,7 @@ class Lane:
         self.cache = app[CACHE]
         self.rendering = app[RENDERING]
         self.parked = app[PARKED]
+        self.access = app[ACCESS]
         self.build = build
         self.memo = Memo()
         self.tallies = Tallies(self.cache.counts)

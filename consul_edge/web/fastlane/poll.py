@@ -3,7 +3,8 @@ A blocking query that is parked with nothing behind it: no request, no response,
 
 Rule 1: it is woken like any other (``cache.line``), holds for its client's own wait and jitter,
 and ends with its client's departure.
-Rule 2: what cannot be answered at once is given to aiohttp, with the moment until which to hold.
+Rule 2: what cannot be answered at once, or is to be judged by other settings than it was, is given
+to aiohttp, with the moment until which to hold.
 """
 
 import asyncio
@@ -15,13 +16,16 @@ from consul_edge.web.fastlane.spot import Spot
 
 if TYPE_CHECKING:
     from consul_edge.web.fastlane.connection import Connection
+    from consul_edge.web.fastlane.lane import Lane
 
 
 class Poll:
     """One client that waits."""
 
     __slots__ = (
+        "_access",
         "_connection",
+        "_policy",
         "client",
         "head",
         "index",
@@ -35,12 +39,12 @@ class Poll:
     def __init__(
         self,
         connection: "Connection",
+        lane: "Lane",
         spot: Spot,
         head: bytes,
         line: Line,
         client: str | None,
         until: float,
-        since: float,
     ) -> None:
         """
         Note who waits for what.
@@ -53,9 +57,9 @@ class Poll:
             client: Its address, as it is counted.
 
             until: When its wait is over, by the loop's clock.
-
-            since: When it began.
         """
+        self._access = lane.access
+        self._policy = lane.access.policy
         self._connection = connection
         self.spot = spot
         self.index = spot.question.ask.index
@@ -63,9 +67,15 @@ class Poll:
         self.line = line
         self.client = client
         self.until = until
-        self.since = since
+        self.since = lane.now()
+        """When it began."""
         self.timer: asyncio.TimerHandle
         """Tells when that is."""
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether the judgement by which it waits is that of the settings in force."""
+        return self._access.policy is self._policy
 
     def wake(self, news: Served | None) -> None:
         """Answer it, or look again."""

@@ -174,7 +174,7 @@ RISKS: Final = (
         _when(lambda settings: settings.consul.token_for_clients),
     ),
     Risk(
-        "admin calls from this machine need no token: no other proxy may stand here"
+        "admin calls from this machine need no token, so no other proxy may stand here"
         " (admin.trust_loopback)",
         _when(lambda settings: settings.admin.trust_loopback),
     ),

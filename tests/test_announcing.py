@@ -6,8 +6,9 @@ import pytest
 from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
-from consul_edge.announcing import RISKS, announce, warn
+from consul_edge.announcing import RISKS, Risk, announce, warn
 from consul_edge.config import Settings, load
+from consul_edge.logs import redact
 
 SAFE = {"CONSUL__LOCAL_AGENT": "127.0.0.1:8500"}
 """What an installation without a risk says."""
@@ -153,3 +154,9 @@ def test_no_secret_is_told(lines: list[EventDict]) -> None:
     servers = {"CONSUL__SERVERS": "10.0.0.1:8500", "LISTEN": ":8510"}
     announce(settings_of(**given, **servers), local_agent="a", instance="b")
     assert "5ec2e7" not in repr(lines)
+
+
+@pytest.mark.parametrize("risk", RISKS, ids=lambda risk: risk.text[:30])
+def test_risk_has_no_word_that_is_taken_for_a_secret(risk: Risk) -> None:
+    """What would be blanked in it is what the operator is to read."""
+    assert redact(risk.text) == risk.text

@@ -13,7 +13,7 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(VENV)/.run ## a page on http://127.0.0.1:8510/ over an embedded demo Consul
-	$(BIN)/consul-edge demo
+	$(BIN)/consul-edge demo $(ARGS)
 
 test: $(VENV)/.test ## all tests, also against a real Consul (which it fetches)
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(ARGS)

@@ -31,7 +31,9 @@ _HINT: Final = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what ``consul-edge admin`` understands."""
     parser.add_argument("action", choices=("flush", "info"), help="what to do")
-    parser.add_argument("cache", metavar="CACHE", help="proxy, sites, rules, or all of them")
+    parser.add_argument(
+        "cache", metavar="CACHE", help="proxy, nodes, services, sites, rules, or all of them"
+    )
     keys = parser.add_mutually_exclusive_group()
     keys.add_argument(
         "--key", metavar="TARGET", help="only this one, such as '/v1/health/service/web?passing'"

@@ -3,6 +3,7 @@ From a key to what Consul says: questions are rendered from the key alone, answe
 """
 
 import asyncio
+import zlib
 from collections import OrderedDict
 from typing import Final
 
@@ -29,7 +30,10 @@ _REMEMBERED: Final = 1000
 
 
 class TooLarge(Exception):
-    """Raised when an answer is larger than ``cache.max_entry_bytes``, or than the whole cache."""
+    """
+    Raised when an answer is larger than ``cache.max_entry_bytes``, or than the whole cache; also
+    when it is packed so that nobody here can tell how large it is.
+    """
 
 
 class Unanswered(EdgeError):
@@ -138,7 +142,7 @@ class Fetcher:
 
             ServerFailed: When the server breaks off.
         """
-        body = await self._whole(line, answer)
+        body = await self._unpacked(line, answer, await self._whole(line, answer))
         unordered = line.key.endpoint.name == "catalog_services"
         headers = response_headers(answer.headers.items())
 
@@ -184,8 +188,35 @@ class Fetcher:
             answer.close()
         return b"".join(parts)
 
+    async def _unpacked(self, line: Line, answer: Answer, body: bytes) -> bytes:
+        """Unpack what nobody asked to be packed, as a proxy in front of Consul may."""
+        coding = answer.headers.get("Content-Encoding", "identity").strip().lower()
+        if coding == "identity":
+            return body
+        unpacked = None
+        if coding in ("gzip", "x-gzip"):
+            unpacked = await asyncio.to_thread(_gunzip, body, self._max_entry_bytes)
+        if unpacked is None:
+            raise self._note_too_large(line.key)
+        return unpacked
+
     def _note_too_large(self, key: Key) -> TooLarge:
         self._too_large[key] = self.now() + TOO_LARGE_SECONDS
         if len(self._too_large) > _REMEMBERED:
             self._too_large.popitem(last=False)
         return TooLarge(key.endpoint.name)
+
+
+def _gunzip(packed: bytes, most_bytes: int) -> bytes | None:
+    """Unpack; None: it is no gzip, is not whole, or more than *most_bytes* come out of it."""
+    unpacked = b""
+    while packed:
+        member = zlib.decompressobj(wbits=31)
+        try:
+            unpacked += member.decompress(packed, most_bytes + 1 - len(unpacked))
+        except zlib.error:
+            return None
+        if not member.eof or len(unpacked) > most_bytes:
+            return None
+        packed = member.unused_data
+    return unpacked

@@ -6,8 +6,11 @@ from typing import Any, Final
 import pytest
 from playwright.async_api import Page, expect
 
-from tests.page.houses import Home
+from tests.page.cluster import make_node, put
+from tests.page.houses import Home, home
 from tests.page.test_page import opened
+
+LONG: Final = "a-name-that-is-longer-than-any-column-" * 3
 
 DESK: Final = (1280, 800)
 PHONE: Final = (390, 844)
@@ -69,6 +72,25 @@ async def test_page_never_scrolls_sideways(page: Page, home155: Home, target: st
         found[size] = [await page.evaluate(_SIDEWAYS), await page.evaluate(_OVERLAPS, TOOLS)]
 
     assert found == {size: [0, []] for size in found}
+
+
+@pytest.mark.parametrize("facet", ["node", "dc", "company"])
+async def test_menu_of_long_names_is_within_the_window(page: Page, facet: str) -> None:
+    """The last menus of the line begin at the other side: their counts can be read."""
+    async with home(12) as own:
+        make_node(own.standin, LONG)
+        put(own.standin, LONG, "one", meta={"company": LONG})
+        await opened(page, own)
+        await expect(page.locator(".grid-row", has_text=LONG)).to_have_count(1)
+        for width in (1280, 1010):
+            await _size(page, (width, 800))
+            await page.click(f"[data-facet={facet}] summary")
+            values = page.locator(f"[data-facet={facet}] .values")
+            await expect(values.locator("a").first).to_be_visible()
+            box = await values.bounding_box()
+            assert box is not None
+            assert (box["x"] >= 0, box["x"] + box["width"] <= width) == (True, True)
+            await page.keyboard.press("Escape")
 
 
 @pytest.mark.parametrize("language", ["en", "pt-BR"])

@@ -74,6 +74,7 @@ function createMenu(element, address, source) {
     for (const old of [...list.children]) if (old !== finding) old.remove();
     list.append(...items);
     if (focused !== undefined) list.querySelector(`[data-value="${CSS.escape(focused)}"]`)?.focus();
+    keepInView(element, list);
   }
 
   /** Keep what is listed where it is: somebody may be about to press it. */
@@ -123,6 +124,13 @@ function item(name, { value, label, count }, chosen, address) {
     make("em", {}, number(count)),
   );
   return make("li", {}, link);
+}
+
+/** Let a list that would reach beyond the window begin at the other side of its menu. */
+function keepInView(menu, list) {
+  menu.classList.remove("right");
+  const isBeyond = list.getBoundingClientRect().right > document.documentElement.clientWidth;
+  menu.classList.toggle("right", isBeyond);
 }
 
 /** Give a state with one more value of a filter, or without it if it has it. */

@@ -2,13 +2,14 @@
 
 from collections.abc import AsyncIterator
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, Route, expect
 
 from tests.page.browser import watched
-from tests.page.houses import Home
+from tests.page.houses import Home, home
 
 
 async def opened(page: Page, home: Home, target: str = "/") -> None:
@@ -277,6 +278,30 @@ class TestDrawer:
             host = (await row.locator(".c-addr").inner_text()).partition(":")[0]
             await row.click()
             await expect(page.locator("#drawer .check", has_text=f" {host}:")).to_have_count(1)
+
+    async def test_checks_are_asked_of_one_node_and_not_of_all_instances(
+        self, page: Page, home155: Home
+    ) -> None:
+        """Thousands of instances of one name cost nothing who looks at one of them."""
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(unquote(urlsplit(request.url).path)))
+        await opened(page, home155, "/?node=rio-host-05")
+        await page.locator(".grid-row").first.click()
+        await expect(page.locator("#drawer .check").first).to_be_visible()
+        assert [path for path in asked if "/v1/health/" in path] == ["/v1/health/node/rio-host-05"]
+
+    async def test_checks_are_shown_while_no_server_answers(self, browser: Browser) -> None:
+        """What fails can be read in an outage, too: the edge has kept what its rows are of."""
+        async with (
+            home(12) as own,
+            watched(browser, forgives=("Failed to load resource",)) as page,
+        ):
+            await opened(page, own)
+            await own.standin.refuse()
+            own.standin.disconnect()
+            await expect(page.locator("#stale")).to_be_visible()
+            await page.locator(".grid-row").first.click()
+            await expect(page.locator("#drawer .check").first).to_be_visible()
 
     async def test_address_opens_the_row_and_escape_closes_it(
         self, page: Page, shown: Page, home155: Home

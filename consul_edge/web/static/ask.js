@@ -3,6 +3,8 @@
  *
  * Rule: what went wrong is an `Error` whose message can be shown, with the answer's status; that of
  * an edge that cannot be reached has none.
+ *
+ * What is asked is past every cache, the edge's own, too, if `options` do not say otherwise.
  */
 
 import { headers } from "./credentials.js";
@@ -22,10 +24,10 @@ export async function askTagged(target, tag, options = {}) {
 
 async function answered(target, options) {
   const response = await fetch(target, {
+    cache: "no-store",
     ...options,
     headers: { ...headers(), ...options.headers },
     credentials: "omit",
-    cache: "no-store",
   });
   if (response.ok || response.status === 304) return response;
   const text = await response.text();

@@ -204,18 +204,30 @@ export function curl(target) {
   return `curl ${header}'${new URL(target, location.href).href.replaceAll("'", "%27")}'`;
 }
 
+/** Ask for those of the node: they are few, and an instance's name may be on all nodes. */
 function checksOf(wire) {
   return arriving(t("checks"), t("checks_loading"), "checks_failed", async () => {
-    const found = await ask(`/v1/health/service/${encodeURIComponent(wire.Service)}`);
-    const own = found.find(({ Node, Service }) => Node.Node === wire.Node && Service.ID === wire.ID);
-    return listed(own?.Checks ?? []);
+    const found = await checksOn(wire.Node).catch((error) => checksKept(wire, error));
+    return listed(found.filter(({ ServiceID }) => !ServiceID || ServiceID === wire.ID));
   });
 }
 
 function nodeChecksOf(wire) {
   return arriving(t("checks"), t("checks_loading"), "checks_failed", async () =>
-    listed((await ask(`/v1/health/node/${encodeURIComponent(wire.name)}`)) ?? []),
+    listed(await checksOn(wire.name)),
   );
+}
+
+async function checksOn(node) {
+  return (await ask(`/v1/health/node/${encodeURIComponent(node)}`)) ?? [];
+}
+
+/** Where no server answers, give what the edge has kept: that is what the row was made of. */
+async function checksKept(wire, error) {
+  if (!(error.status >= 500)) throw error;
+  const target = `/v1/health/service/${encodeURIComponent(wire.Service)}`;
+  const found = await ask(target, { cache: "default" });
+  return found.find(({ Node, Service }) => Node.Node === wire.Node && Service.ID === wire.ID)?.Checks ?? [];
 }
 
 const WORST = ["critical", "warning", "passing"];

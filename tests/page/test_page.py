@@ -453,6 +453,14 @@ class TestKeys:
         await shown.keyboard.press("Escape")
         await expect(shown.locator("#drawer")).to_have_count(0)
 
+    async def test_escape_leaves_the_search_as_it_is_for_the_rows(self, shown: Page) -> None:
+        """The field says what the rows are, also after the key that empties one elsewhere."""
+        await shown.keyboard.press("/")
+        await shown.keyboard.type("mysqld")
+        await shown.keyboard.press("Escape")
+        await expect(shown.locator("#rows")).to_be_focused()
+        await expect(shown.locator("#search input[name=q]")).to_have_value("mysqld")
+
     async def test_question_mark_shows_all_keys(self, shown: Page) -> None:
         """And Escape closes them."""
         await shown.keyboard.press("?")

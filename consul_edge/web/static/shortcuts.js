@@ -37,7 +37,11 @@ export function listenForKeys({ search, grid, focused, close, pause }) {
   });
 
   function escape(event) {
-    if (event.target === search) return grid.focus({ preventScroll: true });
+    if (event.target === search) {
+      // A browser would empty the field and tell nobody, while the rows stay those of its search.
+      event.preventDefault();
+      return grid.focus({ preventScroll: true });
+    }
     return close() && grid.focus({ preventScroll: true });
   }
 

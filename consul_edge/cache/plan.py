@@ -38,6 +38,9 @@ class Plan:
     reason: str = ""
     """Why not, for ``Cache-Status``."""
 
+    is_lent: bool = False
+    """The token is the edge's, which may be another a moment later."""
+
 
 def plan(
     call: Call,
@@ -55,4 +58,5 @@ def plan(
         key, ask = parse_key(call, headers, identities.of(token))
     except Unclear as unclear:
         return Plan(call, rule, token, None, str(unclear))
-    return Plan(call, rule, token, Question(key, ask))
+    is_lent = credentials.lends(call, headers)
+    return Plan(call, rule, token, Question(key, ask), is_lent=is_lent)

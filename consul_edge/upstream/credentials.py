@@ -77,6 +77,10 @@ class Credentials:
             return controls(call.target.partition("?")[2])["token"]
         return self.token_in(headers)
 
+    def lends(self, call: Call, headers: Pairs) -> bool:
+        """Tell whether a request goes in the edge's own name, whose token may become another."""
+        return self._token_for_clients and not (call.has_token_parameter or _token(headers))
+
     def token_in(self, headers: Iterable[tuple[str, str]]) -> str:
         """Find the token in force where only headers can bring one."""
         return _token(headers) or (self.token() if self._token_for_clients else "")

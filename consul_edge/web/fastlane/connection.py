@@ -129,7 +129,7 @@ class Connection(asyncio.Protocol):
     def learn(self, request: web.BaseRequest, plan: Plan) -> None:
         """Note what the head that aiohttp has just parsed asks for."""
         name, self._candidate = self._candidate, None
-        if name is not None and plan.question is not None:
+        if name is not None and plan.question is not None and not plan.is_lent:
             self._lane.learn(self._book, name, request, plan.question)
 
     def leave(self) -> None:

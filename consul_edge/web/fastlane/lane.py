@@ -97,7 +97,7 @@ class Lane:
         """Remember what a head asks for, by which aiohttp was brought to ask the cache."""
         is_digest = len(name) == DIGEST_BYTES
         if question.key.identity != ANONYMOUS and not is_digest:
-            # The rights are lent by the edge, whose token may be another any moment.
+            # A token was where none was looked for.
             return
         accepted = ",".join(request.headers.getall(hdrs.ACCEPT_ENCODING, ()))
         spot = Spot(

@@ -194,6 +194,20 @@ async def test_head_was_refused_what_follows_it_teaches_nothing_of_it(
     assert (lanes.answered, lanes.passed) == (0, 4)
 
 
+@pytest.mark.parametrize("line", ["User-Agent: a", "X-Consul-Token:"])
+async def test_edge_lends_its_token_heads_without_one_are_not_learnt(
+    lanes: Lanes, line: str
+) -> None:
+    """For the edge's may be another any moment, or there may be none as yet."""
+    standin = StandIn(nodes=2, services=0, tokens={"own": lambda *_: True})
+    lending = {"CONSUL__TOKEN": "own", "CONSUL__TOKEN_FOR_CLIENTS": "true"}
+    async with standin.running(), edge_over(standin.base_url, **lending) as house:
+        async with client_of(house) as client:
+            for _ in range(4):
+                assert (await client.ask(head("/v1/catalog/nodes", line))).status == 200
+    assert (lanes.answered, lanes.passed) == (0, 4)
+
+
 async def test_answer_is_counted_as_any_other(house: House) -> None:
     """In requests, in the cache's results and in the time they took."""
     series: list[tuple[str, dict[str, str]]] = [

@@ -38,8 +38,6 @@ ALLOWED: Final = frozenset(
     }
 )
 
-_ONCE: Final = frozenset({b"host", b"connection"})
-
 _HEAD: Final = re.compile(
     rb"GET (/v1/[!-~]*) HTTP/1\.1\r\n((?:[A-Za-z-]+:[\t -~\x80-\xff]*\r\n)+)\r\n"
 )

@@ -86,14 +86,12 @@ class Memo:
 
     def forget(self, identity: str) -> None:
         """Forget the heads of a token that there is no more."""
-        gone = [
-            (book, name)
-            for book, name in self._order
-            if book.spots[name].question.key.identity == identity
-        ]
-        for book, name in gone:
-            del book.spots[name]
-            self._order.remove((book, name))
+        order, self._order = self._order, deque()
+        for book, name in order:
+            if book.spots[name].question.key.identity == identity:
+                del book.spots[name]
+            else:
+                self._order.append((book, name))
 
     def clear(self) -> None:
         """Forget all heads: they were judged by other settings."""

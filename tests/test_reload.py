@@ -67,7 +67,7 @@ def broken(folder: Path, address: str) -> dict[str, dict[str, str]]:
     return {
         "a value": {"CACHE__MODE": "soon"},
         "a pair of values": {"WATCH__MAX_PER_SERVER": "500"},
-        "a taken port": {"LISTEN": f"{address}:{PORT},{address}:8599"},
+        "a taken port": {"LISTEN": f"{address}:{PORT},{address}:8511,{address}:8599"},
         "a certificate": {"TLS__CERT": nothing, "TLS__KEY": nothing},
         "an authority": {
             "CONSUL__SERVERS": "https://127.0.0.9:8501",

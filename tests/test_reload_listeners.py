@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from consul_edge.web.reload import NotReloaded
 from tests.house import PORT, House, edge_over
 from tests.processes import fresh_address
 
@@ -100,6 +101,25 @@ async def test_listener_of_all_interfaces_takes_the_place_of_one_of_its_addresse
     await house.reload(LISTEN=f"{house.address}:{port}")
     assert await is_refused(fresh_address(), port)
     assert not await is_refused(house.address, port)
+
+
+async def test_reload_refused_half_way_leaves_no_socket_and_no_file(
+    house: House, tmp_path: Path
+) -> None:
+    """What was bound before a port that is taken is given back, and can be had afterwards."""
+    path = tmp_path / "edge.sock"
+    first = f"{house.address}:{PORT},unix://{path},{house.address}:{OTHER}"
+    with socket.socket() as taken:
+        taken.bind((house.address, 0))
+        taken.listen()
+        with pytest.raises(NotReloaded):
+            await house.reload(LISTEN=f"{first},{house.address}:{taken.getsockname()[1]}")
+        assert await is_refused(house.address, OTHER)
+        assert not path.exists()
+    await house.reload(LISTEN=first)
+    stream = await asyncio.open_unix_connection(path)
+    assert await ask(stream) == b"HTTP/1.1 200 OK"
+    stream[1].close()
 
 
 async def test_unix_listener_comes_and_goes_with_its_file(house: House, tmp_path: Path) -> None:

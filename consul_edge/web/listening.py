@@ -160,6 +160,8 @@ class Listening:
             bound = bind(listen, beside=bool(in_the_way))
             for one in bound:
                 undo.enter_context(one)
+            if listen.socket:
+                undo.callback(Path(listen.socket).unlink, missing_ok=True)
             with _letting(bound if in_the_way else ()):
                 for one in bound:
                     _listen(one, listen)

@@ -12,6 +12,7 @@ import pytest
 
 from consul_edge.demo.standin import StandIn
 from tests.edge import EdgeProcess
+from tests.packages.ear import Ear
 from tests.scrape import sample
 from tests.waiting import eventually
 
@@ -163,3 +164,19 @@ async def test_signal_before_it_serves_does_not_end_it() -> None:
             lambda: any("read again" in line for line in edge.log_lines()), "reloaded"
         )
         assert edge.returncode is None
+
+
+async def test_manager_hears_of_each_reload_that_it_begins_and_that_it_is_over() -> None:
+    """Whatever came of it: a manager that is not told READY again ends the process."""
+    standin, ear = StandIn(nodes=1, services=1), Ear()
+    async with standin.running() as url:
+        async with EdgeProcess([url], env={"NOTIFY_SOCKET": ear.address}) as edge:
+            await eventually(lambda: ear.count("READY=1") == 1, "READY")
+            assert await reload(edge) == "read again"
+            await eventually(lambda: ear.count("READY=1") == 2, "READY again")
+            edge.settings["rules"] = {"kv_key": "//"}
+            assert await reload(edge) == "refused"
+            await eventually(lambda: ear.count("READY=1") == 3, "READY again")
+    words = [word for word in ear.words if word in ("RELOADING=1", "READY=1")]
+    assert words == ["READY=1", *("RELOADING=1", "READY=1") * 2]
+    ear.close()

@@ -5,6 +5,7 @@ import asyncio
 import json
 import os
 import shlex
+import signal
 import subprocess
 import sys
 import tempfile
@@ -173,7 +174,10 @@ async def status_of(edge: EdgeProcess, target: str) -> int:
 
 @pytest.mark.real
 def test_edge_serves_the_sockets_of_systemd(tmp_path: Path) -> None:
-    """The first client is served, too: its connection was there before the process was."""
+    """
+    The first client is served, too: its connection was there before the process was; and so is
+    who comes after a reload, which leaves the sockets alone.
+    """
     address, path = fresh_address(), tmp_path / "edge.sock"
     sockets = ["-l", f"{address}:{PORT}", "-l", str(path), "--fdname=http:local"]
     # Nothing else of the environment goes on; the last is there where Python's place is unusual.
@@ -189,6 +193,11 @@ def test_edge_serves_the_sockets_of_systemd(tmp_path: Path) -> None:
         for place in (address, f"unix://{path}"):
             assert exchange((place, PORT), "GET", "/-/healthy").status == 200
         assert f"listen={address}:{PORT},unix://{path}" in process.log_text()
+        os.kill(process.pid, signal.SIGHUP)
+        wait_until(lambda: "configuration read again" in process.log_text(), "a reload")
+        assert "setting=listen" not in process.log_text()
+        for place in (address, f"unix://{path}"):
+            assert exchange((place, PORT), "GET", "/-/healthy").status == 200
         process.terminate()
         assert (process.returncode, path.exists()) == (0, True)
     finally:

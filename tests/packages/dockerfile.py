@@ -103,8 +103,13 @@ class Image:
         return Path(self.moved(text))
 
 
-def build(root: Path) -> Image:
-    """Carry the steps out; a step that fails is an error with what it said."""
+def build(root: Path, **arguments: str) -> Image:
+    """
+    Carry the steps out; a step that fails is an error with what it said.
+
+    Args:
+        arguments: As of ``--build-arg``.
+    """
     image = Image(root)
     (root / "bin").mkdir(parents=True)
     python = root / "bin" / "python"
@@ -112,7 +117,7 @@ def build(root: Path) -> Image:
     python.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} "$@"\n')
     python.chmod(0o755)
     sent = context()
-    given: dict[str, str] = {}
+    given = dict(arguments)
     for step in read():
         if step.name == "FROM":
             image.env = {"PATH": f"{root / 'bin'}:{os.environ['PATH']}"}

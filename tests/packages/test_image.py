@@ -18,6 +18,8 @@ from tests.wire import exchange
 
 PORT = 8510
 
+REVISION = "0123456789abcdef0123456789abcdef01234567"
+
 
 pytestmark = pytest.mark.timeout(600)
 """Everything that the edge needs is installed once: on a machine with much to do that is long."""
@@ -26,7 +28,7 @@ pytestmark = pytest.mark.timeout(600)
 @pytest.fixture(scope="module")
 def image(tmp_path_factory: pytest.TempPathFactory) -> Image:
     """Give the image, made once."""
-    return dockerfile.build(tmp_path_factory.mktemp("image"))
+    return dockerfile.build(tmp_path_factory.mktemp("image"), REVISION=REVISION)
 
 
 @pytest.fixture
@@ -96,6 +98,9 @@ async def test_image_as_made_serves_and_says_that_it_is_healthy(
         await eventually(is_healthy, "the health check")
         for target in ("/-/healthy", "/static/page.js", "/api/v1/openapi.json", "/metrics"):
             assert exchange((address, PORT), "GET", target).status == 200
+        labels = f'revision="{REVISION}",version="{__version__}"'
+        metrics = exchange((address, PORT), "GET", "/metrics").body.decode()
+        assert [line for line in metrics.splitlines() if "build_info{" in line and labels in line]
         process.terminate()
         assert process.returncode == 0
     finally:

@@ -189,5 +189,6 @@ def test_every_kind_of_line_was_run() -> None:
     ]
     assert {line for line in lines if line in NOT_RUN} == NOT_RUN
     assert sum(line.startswith("curl ") for line in lines) == 6
+    assert '`make run ARGS="--listen ' in README.prose
     assert ADDRESS in next(line for line in lines if " serve " in line)
     assert SERVERS in next(line for line in lines if " serve " in line)

@@ -227,6 +227,8 @@ class Connection(asyncio.Protocol):
             inner.data_received(poll.head)
         self._lane.closed(self)
         inner.data_received(data)
+        if self.is_leaving:
+            inner.close()
 
     def _build(self) -> "EdgeProtocol":
         inner = self._inner = self._lane.build()

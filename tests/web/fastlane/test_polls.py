@@ -9,6 +9,7 @@ import pytest
 from consul_edge import metrics
 from consul_edge.demo.standin import StandIn
 from consul_edge.web.fastlane.connection import Connection
+from consul_edge.web.fastlane.poll import Poll
 from consul_edge.web.keys import CACHE, PARKED
 from tests.house import PORT, House, edge_over
 from tests.waiting import eventually
@@ -111,6 +112,22 @@ async def test_client_sends_more_while_it_waits_both_are_answered_in_turn(house:
         first, second = await client.read(), await client.read()
     assert len(json.loads(first.body)) == 2
     assert json.loads(second.body).endswith(":8300")
+
+
+async def test_client_that_is_to_leave_sends_more_it_leaves_all_the_same(house: House) -> None:
+    """Its listener is no more: it is answered what it waits for, and closed."""
+    asked = await known_poll(house)
+    async with client_of(house) as client:
+        await parked(house, client, asked)
+        (poll,) = line_of(house, WEB).waiters
+        assert isinstance(poll, Poll)
+        poll._connection.leave()
+        client.send(head("/v1/status/leader"))
+        await eventually(lambda: poll not in line_of(house, WEB).waiters, "aiohttp's")
+        await eventually(lambda: waiting(house) == 1, "parked by aiohttp")
+        await register(house, "web", 81)
+        assert len(json.loads((await client.read()).body)) == 2
+        assert await client.end() == b""
 
 
 async def test_too_many_wait_the_next_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -49,6 +49,7 @@ async def reload(request: web.Request) -> web.Response:
         request.app[GATE].admit(request)
     except EdgeError as error:
         response = render_error(error)
+        response.headers[hdrs.CACHE_CONTROL] = "no-store"
         outcome = "refused"
         if isinstance(error, NoToken):
             response.headers[hdrs.WWW_AUTHENTICATE] = "Bearer"

@@ -248,7 +248,8 @@ async def test_reload_by_post_is_an_admin_call() -> None:
     async with edge(ADMIN__TOKEN="letmein") as (house, _):
         told = {"Authorization": "Bearer letmein"}
         wrong = {"Authorization": "Bearer wrong"}
-        assert (await house.ask("POST", "/-/reload")).status == 401
+        refused = await house.ask("POST", "/-/reload")
+        assert (refused.status, refused.header("Cache-Control")) == (401, "no-store")
         assert (await house.ask("POST", "/-/reload", list(wrong.items()))).status == 403
         refused = await house.ask("GET", "/-/reload", list(told.items()))
         assert (refused.status, refused.header("Allow")) == (405, "POST")

@@ -24,13 +24,17 @@ from consul_edge.core.errors import LimitReached
 from consul_edge.web.fastlane.heads import examine
 from consul_edge.web.fastlane.poll import Poll
 from consul_edge.web.fastlane.spot import Spot
+from consul_edge.web.fastlane.stall import Stall
 from consul_edge.web.rendering import send
-from consul_edge.web.streaming import STALL
 
 if TYPE_CHECKING:
     from consul_edge.web.fastlane.lane import Lane
     from consul_edge.web.fastlane.memo import Book
     from consul_edge.web.protocol import EdgeProtocol
+
+
+_CLOSED: Final = -1
+"""As many are never answered."""
 
 
 class Connection(asyncio.Protocol):
@@ -40,7 +44,6 @@ class Connection(asyncio.Protocol):
         "_book",
         "_candidate",
         "_inner",
-        "_is_paused",
         "_is_shared",
         "_lane",
         "_passed",
@@ -64,12 +67,12 @@ class Connection(asyncio.Protocol):
         """The transport keeps what it cannot write at once without a copy."""
         self._inner: EdgeProtocol | None = None
         self._passed = 0
-        """Heads that were given to aiohttp."""
+        """Heads that were given to aiohttp; ``_CLOSED`` once the lane is."""
         self._candidate: bytes | None = None
         """What the head that aiohttp has would be known by."""
         self._poll: Poll | None = None
-        self._is_paused = False
-        self._stall: asyncio.TimerHandle | None = None
+        self._stall: Stall | None = None
+        """While its client does not take in what was written."""
         self.heard_at = 0.0
         """When the lane had something to do with it last, by the loop's clock."""
         self.is_leaving = False
@@ -99,16 +102,12 @@ class Connection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """Write nothing more until the client has read, and not wait for that for ever."""
-        self._is_paused = True
-        self._stall = self._lane.loop.call_later(
-            STALL, self._look_for_progress, self._transport.get_write_buffer_size()
-        )
+        self._stall = Stall(self._lane.loop, self._transport)
         if self._inner is not None:
             self._inner.pause_writing()
 
     def resume_writing(self) -> None:
         """Go on."""
-        self._is_paused = False
         if self._stall is not None:
             self._stall.cancel()
             self._stall = None
@@ -160,7 +159,7 @@ class Connection(asyncio.Protocol):
         inner = self._inner
         return (
             self._poll is None
-            and not self._is_paused
+            and self._stall is None
             and (inner is None or inner.answered == self._passed)
         )
 
@@ -218,9 +217,10 @@ class Connection(asyncio.Protocol):
         """Have aiohttp in the lane's place from now on."""
         poll, inner = self._poll, self._inner or self._build()
         inner.lane = None
-        self._transport.set_protocol(inner)
-        if self._stall is not None:
-            self._stall.cancel()
+        self._passed = _CLOSED
+        if self._stall is None:
+            # Else somebody must still see to it that the client reads what the lane wrote.
+            self._transport.set_protocol(inner)
         if poll is not None:
             self._end(poll)
             inner.until = poll.until
@@ -234,7 +234,7 @@ class Connection(asyncio.Protocol):
         inner = self._inner = self._lane.build()
         inner.lane = self
         inner.connection_made(self._transport)
-        if self._is_paused:
+        if self._stall is not None:
             inner.pause_writing()
         return inner
 
@@ -272,7 +272,7 @@ class Connection(asyncio.Protocol):
         """Answer a parked client; the bookkeeping comes after the bytes."""
         spot = poll.spot
         parts = spot.render(served)
-        if parts is None or self._is_paused or (len(parts) > 1 and not self._is_shared):
+        if parts is None or self._stall is not None or (len(parts) > 1 and not self._is_shared):
             return False
         send(self._transport, parts)
         self._end(poll)
@@ -292,11 +292,3 @@ class Connection(asyncio.Protocol):
         poll.timer.cancel()
         lane.cache.holding.let_go(poll.line, poll)
         lane.parked.leave(poll.client)
-
-    def _look_for_progress(self, left_bytes: int) -> None:
-        """Cut off a client that has read nothing for long."""
-        left = self._transport.get_write_buffer_size()
-        if left >= left_bytes:
-            self._transport.abort()
-            return
-        self._stall = self._lane.loop.call_later(STALL, self._look_for_progress, left)

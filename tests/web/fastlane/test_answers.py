@@ -293,7 +293,9 @@ def test_client_says_nothing_for_an_hour_it_is_closed() -> None:
 def test_client_does_not_read_it_is_written_nothing_more_and_cut_off(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """While the transport is full the lane answers nothing; without progress that ends."""
+    """While the transport is full the lane answers nothing; without progress that ends, also if
+    more came, which is aiohttp's.
+    """
     made: list[Connection] = []
     begin = Connection.connection_made
 
@@ -322,7 +324,15 @@ def test_client_does_not_read_it_is_written_nothing_more_and_cut_off(
             assert not transport.abort.called
             one.data_received(KNOWN)
             assert transport.write.call_count == 1
+            for _ in range(4):
+                skip(STALL + 1)
+                await asyncio.sleep(0)
+            assert transport.abort.called
+            assert not transport.set_protocol.called
+            one.resume_writing()
+            one.data_received(KNOWN)
             assert transport.set_protocol.call_count == 1
+            transport.abort.reset_mock()
             two = Connection(made[0]._lane, made[0].listener)
             two.connection_made(transport)
             two.pause_writing()

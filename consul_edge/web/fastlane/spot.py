@@ -84,14 +84,14 @@ class Spot:
         if settled is None or settled.served is None:
             return settled
         served = settled.served
+        # Of what is not live each millisecond has other headers.  To render may outlast a second.
+        second = 1 - time.time() % 1 if served.is_live else 0.0
         parts = self.render(served)
         if parts is None:
             return None
         self.parts, self.served = parts, served
         self.tally = lane.tallies.of(self.question, served)
         self._proof = settled.proof
-        # Of what is not live each millisecond has other headers.
-        second = 1 - time.time() % 1 if served.is_live else 0.0
         self.until = now + min(second, 1 - served.age % 1, settled.left)
         lane.in_use(self)
         return settled

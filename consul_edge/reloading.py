@@ -6,6 +6,8 @@ port that is taken, a certificate that does not load leave all as it was.
 Rule 2: what puts settings in force does not wait and does not fail; between the first part and
 the last nobody is served.
 Rule 3: who reloads twice gets two; one follows the other.
+Rule 4: a reload that has begun is finished, also when whoever asked for it leaves: half of it
+would be neither the former settings nor the new ones.
 """
 
 import asyncio
@@ -83,6 +85,7 @@ class Reloader:
         self._certificates = tuple(certificates)
         self._lock = asyncio.Lock()
         self._following: asyncio.Task[None] | None = None
+        self._under_way: set[asyncio.Task[Reloaded]] = set()
         self._stamps: Mapping[Path, object] = {}
         self.signs: Signs | None = None
         metrics.CONFIG_RELOAD_SUCCESSFUL.set(1)
@@ -95,6 +98,12 @@ class Reloader:
         Raises:
             NotReloaded: When something is wrong with it; everything is as it was.
         """
+        task = asyncio.create_task(self._reload(), name="reload")
+        self._under_way.add(task)
+        task.add_done_callback(self._over)
+        return await asyncio.shield(task)
+
+    async def _reload(self) -> Reloaded:
         async with self._lock:
             if self.signs is not None:
                 self.signs.reloading()
@@ -137,10 +146,17 @@ class Reloader:
         self._following = asyncio.create_task(self._follow(), name="certificates")
 
     async def close(self) -> None:
-        """Follow them no longer."""
+        """Follow them no longer, and finish what has begun."""
+        await asyncio.gather(*self._under_way, return_exceptions=True)
         if self._following is not None:
             self._following.cancel()
             await asyncio.gather(self._following, return_exceptions=True)
+
+    def _over(self, task: asyncio.Task[Reloaded]) -> None:
+        self._under_way.discard(task)
+        if not task.cancelled():
+            # Whoever asked has it, or has left.
+            task.exception()
 
     async def _reload_at(self, hup: asyncio.Event) -> None:
         while True:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from consul_edge.web.listeners import Listener
 from consul_edge.web.reload import NotReloaded
 from tests.house import PORT, House, edge_over
 from tests.processes import fresh_address
@@ -118,6 +119,28 @@ async def test_reload_refused_half_way_leaves_no_socket_and_no_file(
         assert not path.exists()
     await house.reload(LISTEN=first)
     stream = await asyncio.open_unix_connection(path)
+    assert await ask(stream) == b"HTTP/1.1 200 OK"
+    stream[1].close()
+
+
+async def test_who_asked_for_a_reload_leaves_it_is_finished(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client of POST /-/reload that hangs up leaves no listener that never accepts."""
+    start, has_begun = Listener.start, asyncio.Event()
+
+    async def slow(listener: Listener) -> None:
+        has_begun.set()
+        await asyncio.sleep(0)
+        await start(listener)
+
+    monkeypatch.setattr(Listener, "start", slow)
+    both = f"{house.address}:{PORT},{house.address}:{OTHER}"
+    reloading = asyncio.create_task(house.reload(LISTEN=both))
+    await has_begun.wait()
+    reloading.cancel()
+    await asyncio.gather(reloading, return_exceptions=True)
+    stream = await asyncio.open_connection(house.address, OTHER)
     assert await ask(stream) == b"HTTP/1.1 200 OK"
     stream[1].close()
 

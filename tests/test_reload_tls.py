@@ -124,6 +124,35 @@ async def test_listeners_begin_and_end_to_speak_tls_with_a_reload(
         assert (await house.ask("GET", "/-/healthy")).status == 200
 
 
+@pytest.mark.parametrize("fastlane", ["true", "false"])
+async def test_connection_ends_when_clients_are_asked_for_more_than_it_showed(
+    tmp_path: Path, one: Authority, two: Authority, fastlane: str
+) -> None:
+    """Neither a plain one goes on beside TLS, nor one without a certificate where one is asked."""
+    cert, key = put(tmp_path, one)
+    async with edge_over(f"{fresh_address()}:8500", FASTLANE=fastlane) as house:
+        plain = await asyncio.open_connection(house.address, PORT)
+        await healthy(plain)
+        await house.reload(TLS__CERT=cert, TLS__KEY=key)
+        assert await asyncio.wait_for(plain[0].read(), 10) == b""
+        nameless = await handshake(house.address, PORT, one)
+        await healthy(nameless)
+        await house.reload(CACHE__TTL="7s")
+        await healthy(nameless)
+        await house.reload(TLS__CLIENT_CA=str(two.ca_file))
+        assert await asyncio.wait_for(nameless[0].read(), 10) == b""
+        for _, writer in (plain, nameless):
+            writer.close()
+
+
+async def healthy(stream: tuple[asyncio.StreamReader, asyncio.StreamWriter]) -> None:
+    """Ask over a connection that is open, and read the whole answer."""
+    reader, writer = stream
+    writer.write(b"GET /-/healthy HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200")
+    await reader.readuntil(b"healthy\n")
+
+
 @asynccontextmanager
 async def consul(authority: Authority, client_ca: Authority | None = None) -> AsyncIterator[str]:
     """Run a stand-in behind TLS, on a name that is its own."""

@@ -2,7 +2,8 @@
 All listeners of one edge, and their exchange for others while it serves.
 
 Rule 1: a listener whose address stays keeps its socket and its connections; its certificate is
-another for those that come.
+another for those that come.  But where clients are asked for more than before, for TLS or for a
+certificate of other authorities, nobody goes on as he came.
 Rule 2: new sockets listen before any is given up; whoever connects meanwhile is served.
 Rule 3: what is given up takes no connection, and closes those that it has when their requests are
 answered.
@@ -97,16 +98,17 @@ class Listening:
             undo.pop_all()
 
         async def exchange() -> None:
-            is_trust_other = trust is not self._trust
-            self._trust = trust
+            before, self._trust = self._trust, trust
             kept = {one: place for one, place in self._places.items() if one not in gone}
             left = [self._places[one] for one in gone]
             self._places = {one: (kept | added)[one] for one in settings.listen}
             for place in added.values():
                 await self._open(place)
-            if is_trust_other:
+            if trust is not before:
                 for place in kept.values():
                     place.sockets = [await one.renew(trust.context) for one in place.listeners]
+                    for one in place.listeners if trust.asks_more_than(before) else ():
+                        self._part(one.name, one.address)
             for place in left:
                 await self._give_up(place)
 
@@ -133,11 +135,11 @@ class Listening:
             if isinstance(address, str):
                 with suppress(OSError):
                     await asyncio.to_thread(Path(address).unlink)
-            self._left(name)
-            self._close_connections(address)
+            self._part(name, address)
 
-    def _close_connections(self, address: object) -> None:
-        """Have those of a listener's connections closed that aiohttp knows."""
+    def _part(self, name: str, address: object) -> None:
+        """Have a listener's connections closed when their requests are answered."""
+        self._left(name)
         server = self._runner.server
         assert server is not None, "it was set up"  # noqa: S101 - for the type checker
         for protocol in tuple(server.connections):

@@ -24,6 +24,16 @@ class ServerTrust:
     digest: bytes
     """Of the files."""
 
+    authorities: bytes
+    """The same of those that sign for clients."""
+
+    def asks_more_than(self, before: "ServerTrust") -> bool:
+        """Tell whether somebody who was let in before might not be now."""
+        if self.context is None:
+            return False
+        is_other = self.settings.client_ca is not None and self.authorities != before.authorities
+        return before.context is None or is_other
+
 
 def server_trust(tls: ListenTls, before: ServerTrust | None) -> ServerTrust:
     """
@@ -33,10 +43,11 @@ def server_trust(tls: ListenTls, before: ServerTrust | None) -> ServerTrust:
         EdgeError: When one cannot be used.
     """
     try:
-        digest = fingerprint((tls.cert, tls.key, tls.client_ca))
+        authorities = fingerprint((tls.client_ca,))
+        digest = fingerprint((tls.cert, tls.key)) + authorities
         if before is not None and (before.settings, before.digest) == (tls, digest):
             return before
         context = None if tls.cert is None else server_context(tls.cert, tls.key, tls.client_ca)
     except OSError as error:
         raise EdgeError(f"tls cannot be used: {error}") from error
-    return ServerTrust(context, tls, digest)
+    return ServerTrust(context, tls, digest, authorities)

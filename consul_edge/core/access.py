@@ -28,8 +28,10 @@ from consul_edge.core.endpoints import (
 )
 from consul_edge.core.readings import readings
 
-ALWAYS: Final = frozenset({"/metrics", "/-/healthy", "/healthz", "/-/ready", "/readyz"})
-"""The edge's own paths that no list closes."""
+ALWAYS: Final = frozenset(
+    {"/metrics", "/-/healthy", "/healthz", "/-/ready", "/readyz", "/-/reload"}
+)
+"""The edge's own paths that no list closes; the last is an admin call."""
 
 PAGES: Final = frozenset({"/", "/nodes"})
 """The edge's own pages, which lists know as ``page``."""

@@ -106,6 +106,13 @@ async def test_cache_of_an_edge_that_only_reads_is_flushed(reader: House) -> Non
     assert answer.status == 200
 
 
+async def test_settings_of_a_closed_edge_can_be_read_again(reader: House, narrow: House) -> None:
+    """Else what was closed by mistake could be opened by nobody but who may send signals."""
+    for house in (reader, narrow):
+        assert (await house.ask("POST", "/-/reload", ADMIN)).status == 200
+        assert (await house.ask("POST", "/-/reload")).status == 401
+
+
 async def test_denied_path_reaches_consul_in_no_spelling(closed: House, standin: StandIn) -> None:
     """However it is written, it is refused here."""
     for method, target in product(("GET", "HEAD", "PUT", "DELETE", "OPTIONS"), KV_SPELLINGS):

@@ -107,6 +107,35 @@ def test_command_of_the_unit_is_one_of_ours(monkeypatch: pytest.MonkeyPatch) -> 
     assert (Path(program).name, started) == ("consul-edge", [Path(words[-1])])
 
 
+def test_reload_of_the_unit_begins_by_checking_what_is_served(tmp_path: Path) -> None:
+    """``systemctl reload`` fails for a file that the edge would refuse, which a signal cannot."""
+    unit = read(SERVICE)
+    check, kill = map(shlex.split, unit["ExecReload"])
+    served = shlex.split(unit["ExecStart"][0])
+    assert kill == ["/bin/kill", "-HUP", "$MAINPID"]
+    assert [check[0], *check[2:]] == [served[0], *served[2:]]
+    file = tmp_path / "edge.yaml"
+    for text, code in (("cache: {ttl: 2s}", 0), ("cache: {ttl: soon}", 2)):
+        file.write_text(text)
+        assert cli.run([*check[1:-1], str(file)]) == code
+
+
+def test_made_admin_token_of_the_unit_is_where_the_log_says() -> None:
+    """In a folder of the service that others see by the same name: its /tmp is its own."""
+    unit = read(SERVICE)
+    environment = dict(word.split("=", 1) for line in unit["Environment"] for word in line.split())
+    assert unit["PrivateTmp"] == ["yes"]
+    assert environment["TMPDIR"] == f"%t/{unit['RuntimeDirectory'][0]}"
+
+
+def test_unit_gives_up_for_a_wrong_configuration_and_nothing_else() -> None:
+    """A port that is taken for a minute must not leave clients without an edge for the night."""
+    unit = read(SERVICE)
+    assert unit["Restart"] == ["always"]
+    assert unit["StartLimitIntervalSec"] == ["0"]
+    assert unit["RestartPreventExitStatus"] == ["2"]
+
+
 def test_credentials_of_the_unit_are_those_that_are_read() -> None:
     """Each name that is handed over sets something, and each that sets something is."""
     assert sorted(read(SERVICE)["LoadCredential"]) == sorted(CREDENTIALS)

@@ -84,6 +84,7 @@ PEERS: Final = {
             "Kustomize Version",
             suite="trixie",  # an older one knows no folders among resources
         ),
+        Peer("curl", "curl", "usr/bin/curl", ("--version",), "curl "),
         Peer("promtool", "prometheus", "usr/bin/promtool", ("--version",), "promtool, version"),
         Peer(
             "chromium", "chromium", "usr/lib/chromium/chromium", ("--version",), "Chromium", None
@@ -125,6 +126,19 @@ def peer(name: str) -> Path:
     if isinstance(found, PeerMissingError):
         raise found
     return found
+
+
+def search_path(folder: Path, *names: str) -> str:
+    """
+    Give a ``PATH`` by which scripts find programs under their names; as :func:`require`.
+
+    Args:
+        folder: Where links to them are made.
+    """
+    folder.mkdir(exist_ok=True)
+    for name in names:
+        (folder / name).symlink_to(require(name))
+    return os.pathsep.join((str(folder), os.environ.get("PATH", os.defpath)))
 
 
 def cache_folder() -> Path:

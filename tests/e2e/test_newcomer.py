@@ -21,6 +21,7 @@ import pytest
 
 from tests.consul import ConsulAgent
 from tests.markdown import ROOT, Block, Page
+from tests.peers import search_path
 from tests.processes import Process, fresh_address
 from tests.waiting import wait_until
 from tests.wire import exchange
@@ -62,7 +63,8 @@ class Newcomer:
 
     def __post_init__(self) -> None:
         """Know no variable but two."""
-        self.environment = {name: os.environ[name] for name in ("PATH", "HOME")}
+        path = search_path(self.folder.parent / "bin", "curl")
+        self.environment = {"PATH": path, "HOME": os.environ["HOME"]}
         self.address = ""
 
     def do(self, block: Block) -> None:

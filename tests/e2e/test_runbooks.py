@@ -1,15 +1,18 @@
 """The commands of the runbooks, run against an edge as they stand there."""
 
 import asyncio
+import os
 import re
 from pathlib import Path
 from typing import Final
 
 import aiohttp
+import pytest
 
 from consul_edge.demo.standin import StandIn
 from tests.e2e.faults import ADMIN_TOKEN, NODES, SITES, House
 from tests.edge import EdgeProcess
+from tests.peers import search_path
 from tests.promql import DEPLOY
 
 EDGE, CONSUL = "http://127.0.0.1:8510", "http://127.0.0.1:8500"
@@ -32,8 +35,10 @@ def test_command_of_a_runbook_asks_the_edge_or_consul() -> None:
     assert [line for line in COMMANDS if re.search(r" -X |--data| -d |POST|PUT", line)] == []
 
 
+@pytest.mark.real
 async def test_commands_of_runbooks_work_and_say_something(tmp_path: Path) -> None:
     """Each ends well on an edge with a Consul, and prints what its page says to look at."""
+    path = search_path(tmp_path / "bin", "curl")
     (tmp_path / "token").write_text(ADMIN_TOKEN)
     server = StandIn(nodes=3, services=6)
     async with (
@@ -53,6 +58,7 @@ async def test_commands_of_runbooks_work_and_say_something(tmp_path: Path) -> No
             done = await asyncio.create_subprocess_exec(
                 *("bash", "-o", "pipefail", "-c", here),
                 cwd=tmp_path,
+                env=os.environ | {"PATH": path},
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.STDOUT,
             )

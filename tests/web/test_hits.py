@@ -14,10 +14,13 @@ from aiohttp.test_utils import make_mocked_request
 from multidict import CIMultiDict
 
 from consul_edge.cache.served import Served
+from consul_edge.config import Settings
 from consul_edge.core.entry import Entry, make_entry, moment_headers
 from consul_edge.web import hits as hits_module
 from consul_edge.web import rendering
+from consul_edge.web.access import Access
 from consul_edge.web.hits import Delivery, Hits, Ready, accepts_gzip
+from consul_edge.web.keys import ACCESS
 from consul_edge.web.rendering import RENDERED, Rendering
 
 SMALL = b"[1]"
@@ -44,7 +47,9 @@ def a_request(headers: Mapping[str, str] | None = None, *, buffered: int = 0) ->
     transport.is_closing.return_value = False
     transport.get_write_buffer_size.return_value = buffered
     transport.get_extra_info.return_value = None
-    return make_mocked_request("GET", "/v1/catalog/nodes", headers, transport=transport)
+    app = web.Application()
+    app[ACCESS] = Access(Settings())
+    return make_mocked_request("GET", "/v1/catalog/nodes", headers, transport=transport, app=app)
 
 
 def written(request: web.Request) -> tuple[str, dict[str, str], bytes]:

@@ -205,6 +205,16 @@ class TestToken:
         assert await stored(visitor) == {}
         await expect(visitor.locator(".empty")).to_have_text("There is nothing here yet.")
 
+    async def test_page_that_the_browser_kept_forgets_with_the_others(self, visitor: Page) -> None:
+        """Who goes back to rows that a token saw gets those of anybody, once it is forgotten."""
+        await enter(visitor, "consul", TOKEN)
+        await count(visitor, 155)
+        await visitor.evaluate(
+            "() => { sessionStorage.clear(); setTimeout(() =>"
+            " dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))); }"
+        )
+        await count(visitor, 0)
+
     async def test_token_that_is_refused_later_is_said_with_a_way_out(
         self, visitor: Page, guarded: Home
     ) -> None:

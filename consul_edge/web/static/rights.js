@@ -4,10 +4,11 @@
  * Rule 1: a token is tried before it is kept: one that is refused changes nothing.
  * Rule 2: what was typed leaves the document before anything is asked, and when the panel closes;
  * its field has no name, so no form can put it into an address.
- * Rule 3: whoever forgets a token gets a page that never knew it: it is loaded again.
+ * Rule 3: whoever forgets a token gets a page that never knew it: it is loaded again, and so is one
+ * that the browser has kept from before, for who goes back.
  */
 
-import { adminHeadersOf, ADMIN, forget, has, isToken, keep, TOKEN } from "./credentials.js";
+import { adminHeadersOf, ADMIN, forget, has, headers, isToken, keep, TOKEN } from "./credentials.js";
 import { createCaches, INFO, reasonFor } from "./caches.js";
 import { ask } from "./ask.js";
 import { make, makeSvg, say } from "./dom.js";
@@ -49,6 +50,7 @@ export function createRights({ place, read, show, flushed }) {
     }),
   };
   const dialog = createPanel([parts.consul.element, parts.admin.element, caches.element]);
+  let viewer = "";
   const button = make(
     "button",
     { class: "tool rights", type: "button", "aria-haspopup": "dialog", click: open },
@@ -61,8 +63,12 @@ export function createRights({ place, read, show, flushed }) {
   });
   place.prepend(button);
   mark();
+  addEventListener("pageshow", ({ persisted }) => {
+    if (persisted && viewer !== JSON.stringify(headers())) location.reload();
+  });
 
   function mark() {
+    viewer = JSON.stringify(headers());
     const held = [TOKEN, ADMIN].filter(has).map((name) => t(WORDS[name]));
     button.classList.toggle("held", held.length > 0);
     button.title = held.length ? `${t("token_in_use")}: ${held.join(", ")}` : t("rights_title");

@@ -461,6 +461,14 @@ class TestKeys:
         await expect(shown.locator("#rows")).to_be_focused()
         await expect(shown.locator("#search input[name=q]")).to_have_value("mysqld")
 
+    async def test_closing_the_details_leads_back_to_the_rows(self, shown: Page) -> None:
+        """The cross does what Escape does: the focus is not lost with what had it."""
+        await shown.locator(".grid-row .c-node").first.click()
+        await shown.locator("#drawer .close").focus()
+        await shown.keyboard.press("Enter")
+        await expect(shown.locator("#drawer")).to_have_count(0)
+        await expect(shown.locator("#rows")).to_be_focused()
+
     async def test_question_mark_shows_all_keys(self, shown: Page) -> None:
         """And Escape closes them."""
         await shown.keyboard.press("?")

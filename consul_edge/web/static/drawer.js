@@ -80,13 +80,18 @@ function frame(...children) {
 
 function closing(address) {
   const closed = { ...address.current, row: null };
+  const leave = () => {
+    address.change({ row: null });
+    // What had the focus is gone: who goes on by keys goes on from the row.
+    document.getElementById("rows").focus({ preventScroll: true });
+  };
   return make(
     "a",
     {
       class: "close",
       href: location.pathname + writeState(closed),
       "aria-label": t("close"),
-      click: (event) => follow(event, () => address.change({ row: null })),
+      click: (event) => follow(event, leave),
     },
     "×",
   );

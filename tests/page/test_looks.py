@@ -74,6 +74,20 @@ async def test_page_never_scrolls_sideways(page: Page, home155: Home, target: st
     assert found == {size: [0, []] for size in found}
 
 
+async def test_window_that_was_narrow_gets_the_columns_of_a_wide_one(
+    page: Page, home155: Home
+) -> None:
+    """Who turns a tablet, or lets a window grow, does nothing else to see more."""
+    await _size(page, PHONE)
+    await opened(page, home155)
+    columns = page.locator(".grid-head .grid-sort")
+    await expect(columns).to_have_count(3)
+
+    await _size(page, DESK)
+
+    await expect(columns).to_have_count(8)
+
+
 @pytest.mark.parametrize("facet", ["node", "dc", "company"])
 async def test_menu_of_long_names_is_within_the_window(page: Page, facet: str) -> None:
     """The last menus of the line begin at the other side: their counts can be read."""
@@ -118,6 +132,19 @@ async def test_phone_shows_rows_without_scrolling(page: Page, home155: Home) -> 
 
     assert box["y"] < PHONE[1] / 2
     assert await page.evaluate(_CUT, ".tool, summary, .healths a") == []
+
+
+@pytest.mark.parametrize("size", [(844, 390), (910, 512), (1280, 360)])
+async def test_low_window_has_room_for_rows(
+    page: Page, home155: Home, size: tuple[int, int]
+) -> None:
+    """A phone held across, or a desk at 150%: the page scrolls, and rows fill most of it."""
+    await _size(page, size)
+    await opened(page, home155, "/?status=critical")
+    box = await page.locator("#rows").bounding_box()
+    assert box is not None
+
+    assert box["height"] > 0.6 * size[1]
 
 
 async def test_texts_of_double_size_are_not_cut(page: Page, home155: Home) -> None:

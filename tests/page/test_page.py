@@ -488,6 +488,16 @@ class TestKeys:
 class TestSummary:
     """Above the rows."""
 
+    async def test_one_row_is_told_as_one(self, browser: Browser) -> None:
+        """By the server and by the page's own modules."""
+        async with home(1) as own, watched(browser) as page:
+            plain = (await own.house.ask("GET", "/")).body.decode()
+            assert '<p id="count">1 row</p>' in plain
+            assert "<b>1</b> <span>service instance</span>" in plain
+            await opened(page, own, "/?lang=pt-BR")
+            await expect(page.locator("#count")).to_have_text("1 linha")
+            await expect(page.locator(".total")).to_have_text("1 instância de serviço")
+
     async def test_counts_are_those_of_the_html(
         self, browser: Browser, home155: Home, shown: Page
     ) -> None:

@@ -27,8 +27,9 @@ export function columnsOf(state) {
   return page.columns.filter((column) => column.usual).map((column) => column.name);
 }
 
-/** Add the menus beside the page's own. */
-export function createOptions({ menus, address }) {
+/** Add the menus beside the page's own; `renew()` shows the same state in a window of another width. */
+export function createOptions({ menus, address, renew }) {
+  matchMedia(NARROW).addEventListener("change", renew);
   const list = make("ul", { class: "values" });
   const menu = make(
     "details",

@@ -99,7 +99,7 @@ function createTools() {
     field,
     parts: [
       createFilters({ menus: byId("facets"), chips: byId("chips"), address, source }),
-      createOptions({ menus: byId("menus"), address }),
+      createOptions({ menus: byId("menus"), address, renew: () => update(address.current) }),
       createExport({ menu: byId("export"), address }),
       summary.marks,
       ...(page.view === "services" ? [createNodes()] : []),
@@ -213,7 +213,7 @@ function sayCount() {
   const total = number(table.rows);
   const text =
     order.length === table.rows
-      ? t("rows_all", { total })
+      ? t(table.rows === 1 ? "rows_one" : "rows_all", { total })
       : t("rows_shown", { shown: number(order.length), total });
   say(byId("count"), text);
   return text;

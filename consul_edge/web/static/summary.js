@@ -131,6 +131,7 @@ function showCounts(strip, table, address) {
     return table.select(terms).length;
   });
   say(strip.querySelector(".total b"), number(table.rows));
+  say(strip.querySelector(".total span"), t(`total_${page.view}${table.rows === 1 ? "_one" : ""}`));
   strip.querySelector(".totals .bar").replaceWith(bar(sums));
   strip.querySelectorAll(".healths a").forEach((link, place) => {
     say(link.querySelector("b"), number(sums[place]));

@@ -23,17 +23,18 @@ acl {{
 """Deny by default, and believe for a second what is known of a token, instead of for 30 s."""
 
 
-@pytest.fixture(scope="session")
+# Not of the whole run, which is spread over processes: nothing is left of it to another file.
+@pytest.fixture(scope="module")
 def consul_agent() -> Iterator[ConsulAgent]:
-    """Give one real agent without ACLs to the whole run: use keys and names of your own."""
+    """Give a real agent without ACLs to one module: use keys and names of your own."""
     require("consul")
     with ConsulAgent() as agent:
         yield agent
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def acl_agent() -> Iterator[ConsulAgent]:
-    """Give a real agent that denies by default; it believes what it knows of tokens for 1 s."""
+    """Give a module a real agent that denies by default, and believes of tokens for 1 s."""
     require("consul")
     prepared = ConsulAgent("agent-acl", hcl=_FORGETFUL)
     prepared.token = MASTER_TOKEN
